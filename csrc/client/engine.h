@@ -1,0 +1,143 @@
+/*
+ * What the Python module needs of the engine beyond the public header. Installed for nobody.
+ *
+ * Owner and lock. A connection has one owner at a time: who steps it or asks for events takes the token for just that
+ * long (ws_conn_take, ws_conn_release). Sending, closing and looking need no token: they take the lock inside. Threads
+ * that wait are woken when the token is let go or the state changes.
+ */
+#ifndef WS_CLIENT_ENGINE_H
+#define WS_CLIENT_ENGINE_H
+
+#include <stdbool.h>
+#include <wsclient/wsclient.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* -- the owner token -- */
+
+/* Take it: true if it was free. The calling thread's own second take fails too (ws_conn_is_mine tells). */
+bool ws_conn_take(wsConn* conn);
+void ws_conn_release(wsConn* conn);
+bool ws_conn_is_mine(wsConn* conn);
+
+/* -- for loops; all but the first three with the token held -- */
+
+typedef struct ws_interest {
+    intptr_t fd;
+    uint32_t wants;      /* WS_WANT_READ | WS_WANT_WRITE */
+    uint32_t generation; /* another one: another socket, though the number may be the same */
+} ws_interest;
+
+/* What to watch: how many of out[0..max) were filled. A descriptor is unregistered before the step that closes it. */
+size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max);
+
+/* When ws_conn_step must be called at the latest (ms of wsNow), INT64_MAX for never. */
+int64_t ws_conn_next_deadline(wsConn* conn);
+
+/* Is there something that polling the descriptors would not show: an event, or bytes inside the transport? */
+bool ws_conn_ready_now(wsConn* conn);
+
+/* wsConnStep for who holds the token; at most `budget` reads. What was not asked for since the last step is kept. */
+void ws_conn_step(wsConn* conn, int64_t now, uint32_t budget);
+
+/*
+ * wsConnNext for who holds the token, several at once: how many of out[0..max) were filled. Their data is valid until the
+ * next call of this or of ws_conn_step. It ends early where an event's memory cannot outlast the next one's.
+ */
+size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max);
+
+/* -- the inline driver: the calling thread does the work itself -- */
+
+/*
+ * One turn of a call that waits: step if somebody else does not, and if that brought nothing wait until the connection
+ * has something, another thread woke us, or `deadline` (ms of wsNow; INT64_MAX: none). 0: look again;
+ * WS_ERR_RECEIVE_TIMEOUT: the deadline has passed; WS_ERR_INTERRUPTED: a signal came; WS_ERR_CONCURRENCY: this very
+ * thread holds the token. Needs no token and no GIL; call it in a loop around the condition waited for.
+ */
+int32_t ws_inline_turn(wsConn* conn, int64_t deadline);
+
+/* Wake every thread that is inside ws_inline_turn. Any thread. */
+void ws_inline_wake(wsConn* conn);
+
+/* -- sending that can be waited for -- */
+
+/*
+ * Queue one message or fragment as wsConnSend does, and say in *ticket where it ends in the stream of bytes.
+ * WS_ERR_QUEUE_FULL when more than writeLimit bytes wait already.
+ */
+int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, bool final, uint64_t* ticket);
+
+/* Is everything up to the ticket written? */
+bool ws_conn_written(wsConn* conn, uint64_t ticket);
+
+/*
+ * Take back the bytes queued from `start` to `ticket`, if none of them has been written: true.
+ * False: it is on its way and counts as accepted.
+ */
+bool ws_conn_withdraw(wsConn* conn, uint64_t start, uint64_t ticket);
+
+/* The number of the last byte queued so far: the start of the next message. */
+uint64_t ws_conn_send_position(wsConn* conn);
+
+/* -- pings that can be waited for -- */
+
+/* Ping with `data`, or with 4 random bytes if it is NULL. *id is its number. WS_ERR_CONCURRENCY: that payload is out. */
+int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id);
+
+/* The round trip in seconds, negative while the pong (its own or a later one's) has not come. */
+double ws_conn_pong_time(wsConn* conn, uint64_t id);
+
+/* -- looking -- */
+
+typedef enum ws_initiator { WS_BY_NOBODY = 0, WS_BY_US = 1, WS_BY_PEER = 2 } ws_initiator;
+
+/* How it ended, or is ending; copied out. `received` and `sent` are 0 where there was no close frame. */
+typedef struct ws_close_info {
+    ws_initiator by;
+    uint16_t received, sent; /* close codes; 1005: an empty close frame */
+    char received_reason[124], sent_reason[124];
+    bool clean; /* both close frames were exchanged */
+} ws_close_info;
+
+void ws_conn_close_info(wsConn* conn, ws_close_info* info);
+
+/* Break off because of `code` (a WS_ERR_...): as wsConnAbort, with that as the error. */
+void ws_conn_fail(wsConn* conn, int32_t code, const char* text);
+
+/* What broke the connection: copied out, 0 where a part does not apply. `text` as wsConnError. */
+typedef struct ws_failure {
+    int32_t code;
+    int os_error;
+    int http_status;
+    uint64_t size, max_size;
+    const char* text; /* valid until wsConnFree */
+} ws_failure;
+
+void ws_conn_failure(wsConn* conn, ws_failure* failure);
+
+/* The server's whole HTTP head and our request's, as they stood on the wire; NULL before. Valid until wsConnFree. */
+const char* ws_conn_response(wsConn* conn, size_t* length);
+const char* ws_conn_request(wsConn* conn, size_t* length);
+
+/* The agreed subprotocol, NULL for none. Valid until wsConnFree. */
+const char* ws_conn_subprotocol(wsConn* conn);
+
+/* An end's IP address and port into `host`, *port; false if there is no socket. */
+bool ws_conn_address(wsConn* conn, bool remote, char* host, size_t size, uint16_t* port);
+
+/* What went over the connection so far. */
+typedef struct ws_counters {
+    uint64_t messages_sent, messages_received;
+    uint64_t bytes_sent, bytes_received; /* of the stream, headers and handshake included */
+    uint64_t pings_received, pongs_received;
+    double latency; /* the last round trip, seconds; 0 before the first */
+} ws_counters;
+
+void ws_conn_counters(wsConn* conn, ws_counters* counters);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,33 @@
+/* A queue of bytes in one piece of memory: append at the end, consume from the start. Empty, it owns no memory. */
+#ifndef WS_CORE_BUF_H
+#define WS_CORE_BUF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ws_buf {
+    uint8_t* data;
+    size_t start, end, cap; /* the bytes are data[start .. end) */
+} ws_buf;
+
+static inline size_t ws_buf_len(const ws_buf* buf) { return buf->end - buf->start; }
+static inline uint8_t* ws_buf_head(const ws_buf* buf) { return buf->data + buf->start; }
+static inline uint8_t* ws_buf_tail(const ws_buf* buf) { return buf->data + buf->end; }
+static inline size_t ws_buf_room(const ws_buf* buf) { return buf->cap - buf->end; }
+
+/* Make room for `n` more bytes behind the end, moving the bytes if need be. 0, or WS_ERR_MEMORY with nothing changed. */
+int32_t ws_buf_reserve(ws_buf* buf, size_t n);
+
+/* Copy `n` bytes to the end. 0, or WS_ERR_MEMORY with nothing changed. */
+int32_t ws_buf_append(ws_buf* buf, const void* bytes, size_t n);
+
+/* Append a string without its NUL. */
+int32_t ws_buf_append_text(ws_buf* buf, const char* text);
+
+/* Drop `n` bytes (at most what is there) from the start. */
+void ws_buf_consume(ws_buf* buf, size_t n);
+
+/* Free the memory; the buffer is empty and usable. */
+void ws_buf_free(ws_buf* buf);
+
+#endif

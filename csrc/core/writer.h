@@ -1,0 +1,59 @@
+/* The sending half of an open connection: messages and control frames in, bytes to write out. */
+#ifndef WS_CORE_WRITER_H
+#define WS_CORE_WRITER_H
+
+#include "core/buf.h"
+#include "core/error.h"
+#include "core/frame.h"
+#include "core/utf8.h"
+
+/* Fill `out` with `n` bytes nobody can predict; false if the system has none. */
+typedef bool (*ws_random_fn)(uint8_t* out, size_t n);
+
+typedef struct ws_writer {
+    ws_random_fn random; /* NULL in the server's role: frames go unmasked (RFC 6455 5.1) */
+    bool closed;         /* a close frame was queued: nothing may follow it */
+    uint8_t opcode;      /* of the fragmented message being sent, 0 between messages */
+    ws_utf8 utf8;        /* of that message */
+    ws_buf out;          /* bytes to write */
+    uint64_t total;      /* bytes ever queued, handshake included; total - len(out) are written */
+    uint64_t pong_end;   /* `total` behind the last pong that was queued */
+    uint8_t pong_len;    /* of the pong held back, 0xFF when there is none */
+    uint8_t pong[WS_FRAME_MAX_CONTROL];
+} ws_writer;
+
+void ws_writer_init(ws_writer* writer, ws_random_fn random);
+void ws_writer_free(ws_writer* writer);
+
+/*
+ * Queue one fragment of a message (opcode text or binary in every fragment), or with first call and `final` a whole
+ * one. All or nothing. WS_ERR_STATE after a close frame or when another kind of message is being sent, WS_ERR_UTF8 for
+ * bad text, WS_ERR_SYSTEM without randomness, WS_ERR_MEMORY.
+ */
+int32_t ws_writer_fragment(ws_writer* writer, uint8_t opcode, const void* data, size_t len, bool final);
+
+/* Queue a whole message. WS_ERR_STATE too while a fragmented one is being sent. */
+int32_t ws_writer_message(ws_writer* writer, uint8_t opcode, const void* data, size_t len);
+
+/* Queue a ping or a pong; WS_ERR_ARGUMENT beyond 125 bytes, WS_ERR_STATE after a close frame. */
+int32_t ws_writer_control(ws_writer* writer, uint8_t opcode, const void* data, size_t len);
+
+/*
+ * Answer a ping: at once while little is waiting; behind a backlog only the latest is kept (RFC 6455 5.5.3), and
+ * goes out when the backlog has: a peer that pings and never reads cannot make us grow.
+ */
+int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len);
+
+/*
+ * Queue the close frame; code 1005 sends an empty one. WS_ERR_ARGUMENT for a code that may not be sent or a reason
+ * that is over 123 bytes or no UTF-8; WS_ERR_STATE if one was queued before.
+ */
+int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, size_t len);
+
+/* The bytes to write now; *len is 0 when there are none. Valid until the next call on the writer. */
+const uint8_t* ws_writer_output(ws_writer* writer, size_t* len);
+
+/* `n` of them were written. */
+void ws_writer_written(ws_writer* writer, size_t n);
+
+#endif

@@ -1,0 +1,283 @@
+/*
+ * wsclient: a WebSocket client in C (RFC 6455).
+ *
+ * Three levels, simplest first:
+ *   1. the chat client: wsInitClient, wsSendMessage, wsSetOnMessageCallback, wsClientListen, wsDeinitClient;
+ *   2. wsConn: a connection to any WebSocket server, for programs with a loop of their own;
+ *   3. the error table, shared by both.
+ *
+ * Strings are UTF-8 and NUL-terminated unless a length stands beside them. Functions that can fail return 0 or a
+ * negative wsErrorCode. Nothing here writes to standard output, raises a signal or ends the process.
+ */
+#ifndef WSCLIENT_H
+#define WSCLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32)
+#define WS_API __declspec(dllexport)
+#else
+#define WS_API __attribute__((visibility("default")))
+#endif
+
+#define WS_VERSION "0.1.0"
+
+/* ------------------------------------------------------------------------------------------------ errors */
+
+/* Whose doing an error is. */
+typedef enum wsFault {
+    WS_FAULT_CALLER = 1, /* this program: fix the call */
+    WS_FAULT_PEER = 2,   /* the server or the network between */
+    WS_FAULT_SYSTEM = 3, /* the operating system */
+    WS_FAULT_MEMORY = 4  /* no memory */
+} wsFault;
+
+/* The one table of errors: name, code, fault, text. The Python exceptions and docs/errors.md are held to it. */
+#define WS_ERROR_TABLE(X)                                                                                              \
+    X(MEMORY, -1, MEMORY, "out of memory")                                                                             \
+    X(ARGUMENT, -2, CALLER, "bad argument")                                                                            \
+    X(STATE, -3, CALLER, "not possible in the connection's present state")                                             \
+    X(CONCURRENCY, -4, CALLER, "another call is using this connection")                                                \
+    X(INTERRUPTED, -5, CALLER, "interrupted by a signal")                                                              \
+    X(QUEUE_FULL, -6, CALLER, "more is waiting to be written than write_limit allows")                                 \
+    X(URL, -7, CALLER, "not a valid WebSocket URL")                                                                    \
+    X(SYSTEM, -10, SYSTEM, "operating system error")                                                                   \
+    X(RESOLVE, -11, SYSTEM, "host name does not resolve")                                                              \
+    X(CONNECT, -12, SYSTEM, "cannot connect")                                                                          \
+    X(OPEN_TIMEOUT, -13, PEER, "connection not opened in time")                                                        \
+    X(RECEIVE_TIMEOUT, -14, PEER, "no message in time")                                                                \
+    X(WRITE_TIMEOUT, -15, PEER, "message not written in time")                                                         \
+    X(PING_TIMEOUT, -16, PEER, "no pong in time")                                                                      \
+    X(CLOSE_TIMEOUT, -17, PEER, "closing handshake not finished in time")                                              \
+    X(HTTP, -20, PEER, "peer does not speak HTTP")                                                                     \
+    X(HEAD_TOO_BIG, -21, PEER, "HTTP head is too big")                                                                 \
+    X(STATUS, -22, PEER, "server refused the upgrade")                                                                 \
+    X(UPGRADE, -23, PEER, "peer does not agree to upgrade to WebSocket")                                               \
+    X(ACCEPT, -24, PEER, "wrong Sec-WebSocket-Accept")                                                                 \
+    X(HEADER, -25, PEER, "bad WebSocket header")                                                                       \
+    X(SUBPROTOCOL, -26, PEER, "peer chose a subprotocol that was not offered")                                         \
+    X(EXTENSION, -27, PEER, "peer uses an extension that was not offered")                                             \
+    X(PROTOCOL, -30, PEER, "peer broke the WebSocket protocol")                                                        \
+    X(UTF8, -31, PEER, "text is not valid UTF-8")                                                                      \
+    X(TOO_BIG, -32, PEER, "message is too big")                                                                        \
+    X(TOO_MANY_FRAGMENTS, -33, PEER, "message has too many fragments")                                                 \
+    X(CLOSED, -40, PEER, "connection is closed")                                                                       \
+    X(LOST, -41, PEER, "connection was lost without a closing handshake")                                              \
+    X(ENVELOPE, -50, PEER, "not a valid chat envelope")                                                                \
+    X(USERNAME, -51, CALLER, "not a valid user name")
+
+typedef enum wsErrorCode {
+    WS_OK = 0,
+#define WS_ERROR_ENUM(name, code, fault, text) WS_ERR_##name = code,
+    WS_ERROR_TABLE(WS_ERROR_ENUM)
+#undef WS_ERROR_ENUM
+} wsErrorCode;
+
+/* The text of a code, "unknown error" for a number that is none. Static; never NULL. Any thread. */
+WS_API const char* wsErrorString(int32_t code);
+
+/* The name of a code as it stands in the table ("OPEN_TIMEOUT"), "UNKNOWN" for a number that is none. Static. */
+WS_API const char* wsErrorName(int32_t code);
+
+/* Whose doing the error is, as a wsFault; 0 for a number that is no error. */
+WS_API int32_t wsErrorFault(int32_t code);
+
+/* ----------------------------------------------------------------------------------------- 1. chat client */
+
+/* A chat client. Zero-initialise it; `user` is the caller's, `impl` is ours. */
+typedef struct wsClient {
+    void* impl;
+    void* user;
+} wsClient;
+
+/* A chat message in a JSON callback, valid until the callback returns. */
+typedef struct wsJson wsJson;
+
+typedef void (*wsJsonCallback)(wsClient* client, const wsJson* message, time_t received);
+typedef void (*wsRawCallback)(wsClient* client, const char* message, time_t received);
+
+/* The `type` argument of wsSetOnMessageCallback. */
+enum { WS_CALLBACK_JSON = 0, WS_CALLBACK_RAW = 1 };
+
+/* The bits of `info` in a chat message. 0 is: to everybody else. */
+typedef enum wsMessageInfo {
+    WS_INFO_BROADCAST = 0,
+    WS_INFO_NO_BROADCAST = 1,    /* not to the other clients */
+    WS_INFO_SEND_BACK = 2,       /* (also) back to the sender */
+    WS_INFO_CHANGE_USERNAME = 4, /* the sender is called user.name from now on */
+} wsMessageInfo;
+
+/*
+ * Resolve, connect, upgrade and announce the name, all within 10 s. `ip` may be a name; `username` is 1 to 128
+ * bytes of UTF-8 without control characters. A client that failed keeps its text for wsLastError until
+ * wsDeinitClient. Calling it on a client that is already open is WS_ERR_STATE.
+ */
+WS_API int32_t wsInitClient(wsClient* client, const char* ip, const char* port, const char* username);
+
+/* Send `message` as one text message, as it stands. Any thread. Waits until the system has taken it. */
+WS_API int32_t wsSendMessage(wsClient* client, const char* message);
+
+/* Build the envelope around `text` (see docs/protocol.md) and send it; `info` is a mask of wsMessageInfo. Any thread. */
+WS_API int32_t wsSendChat(wsClient* client, const char* text, int32_t info);
+
+/* Take another name and tell the server. Any thread. */
+WS_API int32_t wsChangeUsername(wsClient* client, const char* username);
+
+/*
+ * `functionPtr` is a wsJsonCallback (type 0) or a wsRawCallback (type 1); NULL clears it. It runs in the thread that
+ * calls wsClientListen. In JSON mode a text that is no envelope is skipped. May be called inside a callback.
+ */
+WS_API int32_t wsSetOnMessageCallback(wsClient* client, void* functionPtr, int32_t type);
+
+/*
+ * Wait up to 100 ms for messages and deliver them. 0 also when none came; WS_ERR_CLOSED once the connection is
+ * closed, WS_ERR_LOST when it broke. Inside a callback it is WS_ERR_CONCURRENCY.
+ */
+WS_API int32_t wsClientListen(wsClient* client);
+
+/* Close (waiting at most 2 s for the server) and free. Safe twice, and inside a callback, where it takes effect at its end. */
+WS_API int32_t wsDeinitClient(wsClient* client);
+
+/* What went wrong last on this client, in words; "" if nothing did. Valid until the next call on the client. */
+WS_API const char* wsLastError(const wsClient* client);
+
+/* Accessors of a chat message. The strings are NUL-terminated and live as long as the message. */
+WS_API const char* wsJsonUserName(const wsJson* message);
+WS_API const char* wsJsonText(const wsJson* message);
+WS_API size_t wsJsonTextLength(const wsJson* message); /* bytes of UTF-8, counted, not believed */
+WS_API int32_t wsJsonInfo(const wsJson* message);
+
+/* ----------------------------------------------------------------------- 2. a connection to any server */
+/* Before 1.0 this part may change. */
+
+typedef struct wsConn wsConn;
+
+typedef struct wsHeader {
+    const char* name;
+    const char* value;
+} wsHeader;
+
+/*
+ * How to connect. Set `size` to sizeof(wsOptions), zero the rest: zero means the default everywhere. The strings
+ * need to live only until wsConnNew returns.
+ */
+typedef struct wsOptions {
+    size_t size;
+    const char* url;                 /* ws://host[:port][/path][?query]; required */
+    const wsHeader* headers;         /* sent besides our own; names of ours are refused */
+    size_t headerCount;
+    const char* origin;              /* Origin header; NULL: none */
+    const char* const* subprotocols; /* offered, in order of preference */
+    size_t subprotocolCount;
+    const char* userAgent;           /* NULL: "wsclient/VERSION"; "": no header */
+    int64_t openTimeout;             /* ms for resolving, connecting and upgrading together; 10000; < 0: none */
+    int64_t closeTimeout;            /* ms for the closing handshake; 10000; < 0: none */
+    uint64_t maxSize;                /* bytes of a message received; 1 MiB; UINT64_MAX: none */
+    uint32_t maxFragments;           /* frames of a message received; 131072 */
+    uint32_t maxHead;                /* bytes of the HTTP answer's head; 65536 */
+    size_t writeLimit;               /* bytes waiting to be written beyond which sending waits; 32768 */
+    size_t maxBuffer;                /* bytes received and not yet asked for beyond which reading stops; 16 MiB */
+} wsOptions;
+
+typedef enum wsState {
+    WS_STATE_CONNECTING = 0, /* resolving, connecting, upgrading */
+    WS_STATE_OPEN = 1,
+    WS_STATE_CLOSING = 2, /* a close frame was sent or received */
+    WS_STATE_CLOSED = 3,
+} wsState;
+
+typedef enum wsEventType {
+    WS_EVENT_NONE = 0,
+    WS_EVENT_OPEN = 1,   /* the upgrade succeeded */
+    WS_EVENT_TEXT = 2,   /* a whole text message, valid UTF-8 */
+    WS_EVENT_BINARY = 3, /* a whole binary message */
+    WS_EVENT_PING = 4,   /* a ping; it has been answered */
+    WS_EVENT_PONG = 5,
+    WS_EVENT_CLOSED = 6, /* the last event: see error, closeCode, data (the reason) */
+} wsEventType;
+
+/* `data` is not NUL-terminated and stays valid until the next wsConnNext, wsConnStep or wsConnFree. */
+typedef struct wsEvent {
+    wsEventType type;
+    int32_t error;      /* WS_EVENT_CLOSED: 0 after a closing handshake, else what broke the connection */
+    uint16_t closeCode; /* WS_EVENT_CLOSED: the peer's code, 1005 if it sent none, 1006 without a closing handshake */
+    const char* data;
+    size_t length;
+    double received; /* when its last byte was read, seconds since the epoch */
+} wsEvent;
+
+enum { WS_WANT_READ = 1, WS_WANT_WRITE = 2 };
+
+/* What to send with wsConnSend. */
+enum { WS_TEXT = 1, WS_BINARY = 2 };
+
+/* Milliseconds of the monotonic clock that wsConnStep reckons with. */
+WS_API int64_t wsNow(void);
+
+/* Check the options and start connecting; never waits. *conn is freed by wsConnFree; NULL on error. */
+WS_API int32_t wsConnNew(const wsOptions* options, wsConn** conn);
+
+/* Free the connection, breaking it off if it is open. Not while another thread is in a call on it. NULL is fine. */
+WS_API void wsConnFree(wsConn* conn);
+
+/* The descriptor to watch now, -1 if there is none. It changes while connecting: ask again after each step. */
+WS_API intptr_t wsConnFd(wsConn* conn);
+
+/* What to watch it for: a mask of WS_WANT_READ and WS_WANT_WRITE. */
+WS_API int32_t wsConnWants(wsConn* conn);
+
+/* Milliseconds until wsConnStep must be called though nothing is ready; 0 if at once; -1 if never. */
+WS_API int64_t wsConnTimeout(wsConn* conn, int64_t now);
+
+/*
+ * Do what can be done without waiting: connect on, write, read. Then call wsConnNext until it returns 0. Returns 0,
+ * or WS_ERR_CONCURRENCY when another thread is stepping; what goes wrong with the connection comes as an event.
+ */
+WS_API int32_t wsConnStep(wsConn* conn, int64_t now);
+
+/* The next event into *event: 1 if there was one, 0 if not. Call it from the thread that steps. */
+WS_API int32_t wsConnNext(wsConn* conn, wsEvent* event);
+
+/* Wait up to `timeout` ms (< 0: for ever) until there is something to do, then step. 0, or WS_ERR_INTERRUPTED. */
+WS_API int32_t wsConnWait(wsConn* conn, int64_t timeout);
+
+/*
+ * Send one message (WS_TEXT or WS_BINARY). It is copied, and written as far as the socket takes it now; the rest goes
+ * out in later steps. Any thread. WS_ERR_QUEUE_FULL (nothing was accepted) when more than writeLimit bytes wait.
+ */
+WS_API int32_t wsConnSend(wsConn* conn, int32_t type, const void* data, size_t length);
+
+/* The same for one fragment of a message; `final` ends it. One thread at a time may be in the middle of a message. */
+WS_API int32_t wsConnSendFragment(wsConn* conn, int32_t type, const void* data, size_t length, int32_t final);
+
+/* Send a ping or an unasked-for pong with up to 125 bytes. Any thread. */
+WS_API int32_t wsConnPing(wsConn* conn, const void* data, size_t length);
+WS_API int32_t wsConnPong(wsConn* conn, const void* data, size_t length);
+
+/* Bytes accepted and not yet written to the socket. Any thread. */
+WS_API size_t wsConnQueued(wsConn* conn);
+
+/*
+ * Start the closing handshake; keep stepping until WS_EVENT_CLOSED, which comes by closeTimeout at the latest. `code`
+ * is 1000 or another code that may be sent (RFC 6455 7.4), `reason` up to 123 bytes or NULL. Any thread; again: no-op.
+ */
+WS_API int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason);
+
+/* Break the connection off at once, without a handshake. Any thread. Never waits. */
+WS_API void wsConnAbort(wsConn* conn);
+
+WS_API wsState wsConnState(wsConn* conn);
+
+/* What broke the connection, in words; "" if nothing did. Valid until wsConnFree. */
+WS_API const char* wsConnError(wsConn* conn);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

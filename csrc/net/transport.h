@@ -1,0 +1,36 @@
+/*
+ * A stream of bytes that a connection runs over. One vtable; TCP is the first, TLS will be the second. A transport is a
+ * value: the vtable and its state.
+ */
+#ifndef WS_NET_TRANSPORT_H
+#define WS_NET_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef struct ws_transport ws_transport;
+
+typedef struct ws_transport_ops {
+    /* Bytes read or written (> 0), 0 at the end of the stream (read only), -errno (-EAGAIN: not now). Never a signal. */
+    ssize_t (*read)(ws_transport* transport, uint8_t* to, size_t n);
+    ssize_t (*write)(ws_transport* transport, const uint8_t* from, size_t n);
+    /* Has it data that polling the descriptor would not show? */
+    bool (*ready_now)(const ws_transport* transport);
+    /* No more will be written: tell the peer. Never waits. */
+    void (*shutdown)(ws_transport* transport);
+    /* Free everything, closing the descriptor. */
+    void (*close)(ws_transport* transport);
+} ws_transport_ops;
+
+struct ws_transport {
+    const ws_transport_ops* ops; /* NULL: there is none */
+    intptr_t fd;
+    void* state; /* the implementation's */
+};
+
+/* Over a connected TCP socket, which it then owns. */
+void ws_transport_tcp(ws_transport* transport, intptr_t fd);
+
+#endif

@@ -1,0 +1,144 @@
+"""The native half of wsclient: one WebSocket connection, driven by the thread that calls it.
+
+Use :func:`wsclient.connect` or :class:`wsclient.WSClient`; this is what they stand on.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Literal, overload
+
+_BytesLike = bytes | bytearray | memoryview
+_Data = str | _BytesLike
+
+version: Final[str]
+"""The version of the native library, the same as the package's."""
+
+errors: Final[tuple[tuple[str, int, int, str], ...]]
+"""The table of errors: name, code, fault (1 caller, 2 peer, 3 system, 4 memory), text."""
+
+class WSClient:
+    """One connection to a WebSocket server (RFC 6455).
+
+    Times are in seconds; ``None`` means no limit. Errors are those of :mod:`wsclient.exceptions`. ``send``,
+    ``send_fragment``, ``send_many``, ``ping``, ``pong``, ``close``, ``abort`` and ``wake`` may be called from any thread;
+    ``recv``, ``recv_many`` and ``listen`` by one thread at a time, another gets ``ConcurrencyError``. Waiting releases the
+    GIL and honours signals.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Sequence[tuple[str, str]] = (),
+        origin: str | None = None,
+        subprotocols: Sequence[str] = (),
+        user_agent: str | None = None,
+        open_timeout: float | None = 10.0,
+        close_timeout: float | None = 10.0,
+        write_timeout: float | None = 30.0,
+        max_size: int | None = 1048576,
+        max_fragments: int = 131072,
+        max_head: int = 65536,
+        write_limit: int = 32768,
+    ) -> None:
+        """Check the options; nothing is connected yet. ``user_agent`` ``None``: the default, ``""``: no header.
+
+        Raises ``InvalidURI`` for a bad URL, ``ValueError`` for other bad options.
+        """
+
+    def open(self) -> None:
+        """Connect and upgrade, within ``open_timeout``. Once."""
+
+    def send(self, data: _Data, text: bool | None = None) -> None:
+        """Send one message, ``str`` as text, bytes as binary unless ``text`` says otherwise; return when it is written."""
+
+    def send_fragment(self, data: _Data, text: bool | None = None, final: bool = False) -> None:
+        """Send one fragment of a message; ``final`` ends it."""
+
+    def send_many(self, items: Iterable[_Data]) -> None:
+        """Send several messages with as few writes as possible; return when they are written."""
+
+    @overload
+    def recv(self, timeout: float | None = None, decode: None = None) -> str | bytes: ...
+    @overload
+    def recv(self, timeout: float | None, decode: Literal[True]) -> str: ...
+    @overload
+    def recv(self, timeout: float | None, decode: Literal[False]) -> bytes: ...
+    @overload
+    def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
+    @overload
+    def recv(self, timeout: float | None = None, *, decode: Literal[False]) -> bytes: ...
+    def recv(self, timeout: float | None = None, decode: bool | None = None) -> str | bytes:
+        """Wait for the next message: ``str`` for text and ``bytes`` for binary unless ``decode`` says otherwise."""
+
+    def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
+        """Wait for one message, then take all that have arrived, at most ``max_messages``."""
+
+    def set_on_message(self, callback: Callable[[str | bytes, float], object] | None) -> None:
+        """Have ``listen`` call ``callback(message, received)``; ``received`` is in seconds since the epoch."""
+
+    def listen(self, timeout: float | None = None) -> int:
+        """Wait up to ``timeout`` for messages, hand all that have arrived to the callback, and say how many.
+
+        Without a callback they are dropped. Raises ``ConnectionClosed`` once the connection is closed.
+        """
+
+    def wake(self) -> None:
+        """Make a ``listen`` that waits in another thread return."""
+
+    def ping(self, data: bytes | None = None, timeout: float | None = None) -> float:
+        """Ping and wait for the pong: the round trip in seconds. Four random bytes if ``data`` is ``None``."""
+
+    def pong(self, data: bytes = b"") -> None:
+        """Send an unsolicited pong (RFC 6455 5.5.3)."""
+
+    def close(self, code: int = 1000, reason: str = "", timeout: float | None = None) -> None:
+        """Close (RFC 6455 7) and wait for the peer, at most ``timeout`` (``None``: ``close_timeout``)."""
+
+    def abort(self) -> None:
+        """Break the connection off at once, without a closing handshake. Never waits."""
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until the connection is closed; whether it is."""
+
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 if there is none."""
+
+    def counters(self) -> dict[str, int | float]:
+        """What went over the connection: ``messages_sent``, ``messages_received``, ``bytes_sent``, ``bytes_received``,
+        ``pings_received``, ``pongs_received``, ``latency``."""
+
+    @property
+    def state(self) -> int:
+        """0 connecting, 1 open, 2 closing, 3 closed."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The agreed subprotocol."""
+
+    @property
+    def request(self) -> bytes | None:
+        """The HTTP request as it was sent."""
+
+    @property
+    def response(self) -> bytes | None:
+        """The head of the HTTP response as it came."""
+
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our IP address and port."""
+
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """The peer's IP address and port."""
+
+    @property
+    def close_info(self) -> tuple[int, tuple[int, str] | None, tuple[int, str] | None, bool]:
+        """Who closed (0 nobody, 1 we, 2 the peer), the close frame received and the one sent, whether it was clean."""
+
+    @property
+    def error(self) -> Exception | None:
+        """What ended the connection, ``None`` while it lives: the exception that ``recv`` would raise."""
+
+    @property
+    def latency(self) -> float:
+        """The last round trip of a ping in seconds, 0 before the first."""
