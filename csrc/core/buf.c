@@ -1,0 +1,61 @@
+#include "core/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/error.h"
+
+enum { BUF_SMALLEST = 256 };
+
+/* Slide the bytes to the front. */
+static void buf_compact(ws_buf* buf) {
+    size_t len = ws_buf_len(buf);
+    if (len) memmove(buf->data, ws_buf_head(buf), len);
+    buf->start = 0;
+    buf->end = len;
+}
+
+/* A capacity for `need` bytes that doubles as it grows, so that appending costs the same at every length. */
+static size_t buf_grown(size_t cap, size_t need) {
+    size_t grown = cap < BUF_SMALLEST ? BUF_SMALLEST : cap;
+    if (grown <= SIZE_MAX / 2 && grown * 2 >= need && cap) return grown * 2;
+    return need > grown ? need : grown;
+}
+
+int32_t ws_buf_reserve(ws_buf* buf, size_t n) {
+    if (ws_buf_room(buf) >= n) return WS_OK;
+    size_t len = ws_buf_len(buf);
+    if (n > SIZE_MAX - len) return WS_ERR_MEMORY;
+    /* Moving costs at most as many bytes as were consumed before: it stays cheap. */
+    if (buf->cap - len >= n && buf->start >= len) {
+        buf_compact(buf);
+        return WS_OK;
+    }
+    size_t cap = buf_grown(buf->cap, len + n);
+    uint8_t* data = malloc(cap);
+    if (!data) return WS_ERR_MEMORY;
+    if (len) memcpy(data, ws_buf_head(buf), len);
+    free(buf->data);
+    *buf = (ws_buf){.data = data, .start = 0, .end = len, .cap = cap};
+    return WS_OK;
+}
+
+int32_t ws_buf_append(ws_buf* buf, const void* bytes, size_t n) {
+    if (n == 0) return WS_OK;
+    if (ws_buf_reserve(buf, n)) return WS_ERR_MEMORY;
+    memcpy(ws_buf_tail(buf), bytes, n);
+    buf->end += n;
+    return WS_OK;
+}
+
+int32_t ws_buf_append_text(ws_buf* buf, const char* text) { return ws_buf_append(buf, text, strlen(text)); }
+
+void ws_buf_consume(ws_buf* buf, size_t n) {
+    buf->start += n < ws_buf_len(buf) ? n : ws_buf_len(buf);
+    if (buf->start == buf->end) buf->start = buf->end = 0;
+}
+
+void ws_buf_free(ws_buf* buf) {
+    free(buf->data);
+    *buf = (ws_buf){0};
+}
