@@ -43,8 +43,8 @@ bool ws_conn_ready_now(wsConn* conn);
 void ws_conn_step(wsConn* conn, int64_t now, uint32_t budget);
 
 /*
- * wsConnNext for who holds the token, several at once: how many of out[0..max) were filled. Their data is valid until the
- * next call of this or of ws_conn_step. It ends early where an event's memory cannot outlast the next one's.
+ * wsConnNext for who holds the token, several at once: how many of out[0..max) were filled. Their data is valid until
+ * the next call of this or of ws_conn_step. It ends early where an event's memory cannot outlast the next one's.
  */
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max);
 
@@ -83,7 +83,8 @@ uint64_t ws_conn_send_position(wsConn* conn);
 
 /* -- pings that can be waited for -- */
 
-/* Ping with `data`, or with 4 random bytes if it is NULL. *id is its number. WS_ERR_CONCURRENCY: that payload is out. */
+/* Ping with `data`, or with 4 random bytes if it is NULL. *id is its number. WS_ERR_CONCURRENCY: that payload is out.
+ */
 int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id);
 
 /* The round trip in seconds, negative while the pong (its own or a later one's) has not come. */

@@ -48,7 +48,9 @@ int32_t ws_buf_append(ws_buf* buf, const void* bytes, size_t n) {
     return WS_OK;
 }
 
-int32_t ws_buf_append_text(ws_buf* buf, const char* text) { return ws_buf_append(buf, text, strlen(text)); }
+int32_t ws_buf_append_text(ws_buf* buf, const char* text) {
+    return ws_buf_append(buf, text, strlen(text));
+}
 
 void ws_buf_consume(ws_buf* buf, size_t n) {
     buf->start += n < ws_buf_len(buf) ? n : ws_buf_len(buf);

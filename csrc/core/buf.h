@@ -10,12 +10,21 @@ typedef struct ws_buf {
     size_t start, end, cap; /* the bytes are data[start .. end) */
 } ws_buf;
 
-static inline size_t ws_buf_len(const ws_buf* buf) { return buf->end - buf->start; }
-static inline uint8_t* ws_buf_head(const ws_buf* buf) { return buf->data + buf->start; }
-static inline uint8_t* ws_buf_tail(const ws_buf* buf) { return buf->data + buf->end; }
-static inline size_t ws_buf_room(const ws_buf* buf) { return buf->cap - buf->end; }
+static inline size_t ws_buf_len(const ws_buf* buf) {
+    return buf->end - buf->start;
+}
+static inline uint8_t* ws_buf_head(const ws_buf* buf) {
+    return buf->data + buf->start;
+}
+static inline uint8_t* ws_buf_tail(const ws_buf* buf) {
+    return buf->data + buf->end;
+}
+static inline size_t ws_buf_room(const ws_buf* buf) {
+    return buf->cap - buf->end;
+}
 
-/* Make room for `n` more bytes behind the end, moving the bytes if need be. 0, or WS_ERR_MEMORY with nothing changed. */
+/* Make room for `n` more bytes behind the end, moving the bytes if need be. 0, or WS_ERR_MEMORY with nothing changed.
+ */
 int32_t ws_buf_reserve(ws_buf* buf, size_t n);
 
 /* Copy `n` bytes to the end. 0, or WS_ERR_MEMORY with nothing changed. */

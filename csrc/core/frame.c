@@ -17,7 +17,9 @@ static void write_big_endian(uint8_t* to, uint64_t value, size_t n) {
 }
 
 /* How many bytes of extended length follow a 7-bit length. */
-static size_t extended_size(uint8_t length7) { return length7 == 126 ? 2 : length7 == 127 ? 8 : 0; }
+static size_t extended_size(uint8_t length7) {
+    return length7 == 126 ? 2 : length7 == 127 ? 8 : 0;
+}
 
 /* The length must be in its shortest form and leave the top bit clear (RFC 6455 5.2). */
 static bool length_ok(uint64_t length, size_t extended) {

@@ -29,7 +29,9 @@ typedef struct ws_frame {
     uint64_t length; /* of the payload */
 } ws_frame;
 
-static inline bool ws_frame_is_control(uint8_t opcode) { return (opcode & 0x8) != 0; }
+static inline bool ws_frame_is_control(uint8_t opcode) {
+    return (opcode & 0x8) != 0;
+}
 
 /*
  * Decode the header at the start of bytes[0..n). Returns its length; 0 if more bytes are needed; -1 if the length is

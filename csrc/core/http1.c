@@ -11,9 +11,13 @@ static bool token_char(unsigned char c) {
 }
 
 /* field-vchar, space and tab, RFC 9110 5.5 */
-static bool value_char(unsigned char c) { return c == '\t' || (c >= ' ' && c != 0x7F); }
+static bool value_char(unsigned char c) {
+    return c == '\t' || (c >= ' ' && c != 0x7F);
+}
 
-static bool blank(char c) { return c == ' ' || c == '\t'; }
+static bool blank(char c) {
+    return c == ' ' || c == '\t';
+}
 
 size_t ws_http_head_length(const char* text, size_t n, size_t* scanned) {
     size_t from = *scanned > 3 ? *scanned - 3 : 0; /* the empty line may lie across two pieces */
@@ -27,7 +31,9 @@ static bool begins_with(const char* text, size_t n, const char* start) {
     return memcmp(text, start, n < len ? n : len) == 0;
 }
 
-bool ws_http_response_prefix(const char* text, size_t n) { return begins_with(text, n, "HTTP/1.1 "); }
+bool ws_http_response_prefix(const char* text, size_t n) {
+    return begins_with(text, n, "HTTP/1.1 ");
+}
 
 bool ws_http_request_prefix(const char* text, size_t n) {
     for (size_t i = 0; i < n && text[i] != ' '; i++) {
@@ -102,7 +108,8 @@ const char* ws_http_parse_response(ws_http_head* head, const char* text, size_t 
     const char* end = text + n;
     ws_slice line;
     head->method = head->target = (ws_slice){"", 0};
-    if (!next_line(&text, end, &line) || !parse_status_line(head, line)) return "it does not begin with HTTP/1.1 and a status";
+    if (!next_line(&text, end, &line) || !parse_status_line(head, line))
+        return "it does not begin with HTTP/1.1 and a status";
     return parse_headers(head, text, end);
 }
 
@@ -123,7 +130,8 @@ const char* ws_http_parse_request(ws_http_head* head, const char* text, size_t n
     ws_slice line;
     head->status = 0;
     head->reason = (ws_slice){"", 0};
-    if (!next_line(&text, end, &line) || !parse_request_line(head, line)) return "it does not begin with an HTTP/1.1 request line";
+    if (!next_line(&text, end, &line) || !parse_request_line(head, line))
+        return "it does not begin with an HTTP/1.1 request line";
     return parse_headers(head, text, end);
 }
 

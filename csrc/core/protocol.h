@@ -47,7 +47,7 @@ typedef struct ws_protocol {
     size_t scanned; /* how far the search for the head's end has come */
     ws_buf head;    /* the other side's head, kept for who wants to look at it */
     char key[WS_KEY_SIZE + 1];
-    int status; /* server: what to refuse with */
+    int status;                      /* server: what to refuse with */
     const char* const* subprotocols; /* client: offered; borrowed until OPEN */
     size_t subprotocol_count;
     int subprotocol; /* client: index of the chosen one, -1 for none */
@@ -60,7 +60,8 @@ void ws_protocol_init_client(ws_protocol* protocol, const ws_limits* limits, ws_
 void ws_protocol_init_server(ws_protocol* protocol, const ws_limits* limits);
 void ws_protocol_free(ws_protocol* protocol);
 
-/* Client: queue the request. The subprotocols must live until OPEN. WS_ERR_ARGUMENT, _SYSTEM (no randomness), _MEMORY. */
+/* Client: queue the request. The subprotocols must live until OPEN. WS_ERR_ARGUMENT, _SYSTEM (no randomness), _MEMORY.
+ */
 int32_t ws_protocol_start(ws_protocol* protocol, const ws_request* request);
 
 /* Server, after REQUEST: answer 101. `subprotocol` may be NULL. */

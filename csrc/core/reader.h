@@ -14,8 +14,8 @@
 #include "core/utf8.h"
 
 enum {
-    WS_READ_SIZE = 65536,        /* bytes of the receive buffer, and the largest frame read in place */
-    WS_CODE_NORMAL = 1000,       /* close codes, RFC 6455 7.4.1 */
+    WS_READ_SIZE = 65536,  /* bytes of the receive buffer, and the largest frame read in place */
+    WS_CODE_NORMAL = 1000, /* close codes, RFC 6455 7.4.1 */
     WS_CODE_GOING_AWAY = 1001,
     WS_CODE_PROTOCOL_ERROR = 1002,
     WS_CODE_NO_STATUS = 1005,
@@ -55,6 +55,8 @@ typedef struct ws_reader {
     ws_buf in;      /* off the wire; in place, the current payload stays at its start until complete */
     size_t used;    /* bytes of `in` behind the last event, dropped at the next call */
     ws_buf message; /* what has been gathered */
+    bool lent;      /* the last place lent was the tail of `message` */
+    size_t landed;  /* bytes put there and not looked at yet */
 } ws_reader;
 
 /* `limits` is borrowed for the reader's life. */

@@ -94,7 +94,8 @@ int32_t ws_url_parse(ws_url* url, const char* text, ws_error* error) {
     const char* why = forbidden(text);
     if (why) return bad(error, text, why);
     url->secure = strncasecmp(text, "wss://", 6) == 0;
-    if (!url->secure && strncasecmp(text, "ws://", 5) != 0) return bad(error, text, "it must begin with ws:// or wss://");
+    if (!url->secure && strncasecmp(text, "ws://", 5) != 0)
+        return bad(error, text, "it must begin with ws:// or wss://");
     const char* authority = strstr(text, "://") + 3;
     size_t n = strcspn(authority, "/?");
     int32_t rc = parse_authority(url, text, authority, n, error);

@@ -8,8 +8,8 @@
 
 /* The parts, each its own NUL-terminated heap string. */
 typedef struct ws_url {
-    bool secure;   /* wss */
-    bool ipv6;     /* the host is an IPv6 literal (kept without brackets) */
+    bool secure; /* wss */
+    bool ipv6;   /* the host is an IPv6 literal (kept without brackets) */
     char* host;
     uint16_t port; /* 80 or 443 where the URL names none */
     char* target;  /* path and query, at least "/" */

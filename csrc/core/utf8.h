@@ -17,7 +17,9 @@ typedef struct ws_utf8 {
 bool ws_utf8_feed(ws_utf8* state, const uint8_t* bytes, size_t n);
 
 /* True between two characters: a text may end here. */
-static inline bool ws_utf8_complete(const ws_utf8* state) { return state->need == 0; }
+static inline bool ws_utf8_complete(const ws_utf8* state) {
+    return state->need == 0;
+}
 
 /* Is this whole piece valid? */
 bool ws_utf8_valid(const uint8_t* bytes, size_t n);

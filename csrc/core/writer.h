@@ -17,8 +17,8 @@ typedef struct ws_writer {
     ws_utf8 utf8;        /* of that message */
     ws_buf out;          /* bytes to write */
     uint64_t total;      /* bytes ever queued, handshake included; total - len(out) are written */
-    uint64_t pong_end;   /* `total` behind the last pong that was queued */
-    uint8_t pong_len;    /* of the pong held back, 0xFF when there is none */
+    bool pong_held;      /* a pong waits for the backlog to go */
+    uint8_t pong_len;
     uint8_t pong[WS_FRAME_MAX_CONTROL];
 } ws_writer;
 

@@ -13,7 +13,8 @@
 typedef struct ws_transport ws_transport;
 
 typedef struct ws_transport_ops {
-    /* Bytes read or written (> 0), 0 at the end of the stream (read only), -errno (-EAGAIN: not now). Never a signal. */
+    /* Bytes read or written (> 0), 0 at the end of the stream (read only), -errno (-EAGAIN: not now). Never a signal.
+     */
     ssize_t (*read)(ws_transport* transport, uint8_t* to, size_t n);
     ssize_t (*write)(ws_transport* transport, const uint8_t* from, size_t n);
     /* Has it data that polling the descriptor would not show? */

@@ -123,7 +123,8 @@ WS_API int32_t wsInitClient(wsClient* client, const char* ip, const char* port, 
 /* Send `message` as one text message, as it stands. Any thread. Waits until the system has taken it. */
 WS_API int32_t wsSendMessage(wsClient* client, const char* message);
 
-/* Build the envelope around `text` (see docs/protocol.md) and send it; `info` is a mask of wsMessageInfo. Any thread. */
+/* Build the envelope around `text` (see docs/protocol.md) and send it; `info` is a mask of wsMessageInfo. Any thread.
+ */
 WS_API int32_t wsSendChat(wsClient* client, const char* text, int32_t info);
 
 /* Take another name and tell the server. Any thread. */
@@ -141,7 +142,8 @@ WS_API int32_t wsSetOnMessageCallback(wsClient* client, void* functionPtr, int32
  */
 WS_API int32_t wsClientListen(wsClient* client);
 
-/* Close (waiting at most 2 s for the server) and free. Safe twice, and inside a callback, where it takes effect at its end. */
+/* Close (waiting at most 2 s for the server) and free. Safe twice, and inside a callback, where it takes effect at its
+ * end. */
 WS_API int32_t wsDeinitClient(wsClient* client);
 
 /* What went wrong last on this client, in words; "" if nothing did. Valid until the next call on the client. */
@@ -169,20 +171,20 @@ typedef struct wsHeader {
  */
 typedef struct wsOptions {
     size_t size;
-    const char* url;                 /* ws://host[:port][/path][?query]; required */
-    const wsHeader* headers;         /* sent besides our own; names of ours are refused */
+    const char* url;         /* ws://host[:port][/path][?query]; required */
+    const wsHeader* headers; /* sent besides our own; names of ours are refused */
     size_t headerCount;
     const char* origin;              /* Origin header; NULL: none */
     const char* const* subprotocols; /* offered, in order of preference */
     size_t subprotocolCount;
-    const char* userAgent;           /* NULL: "wsclient/VERSION"; "": no header */
-    int64_t openTimeout;             /* ms for resolving, connecting and upgrading together; 10000; < 0: none */
-    int64_t closeTimeout;            /* ms for the closing handshake; 10000; < 0: none */
-    uint64_t maxSize;                /* bytes of a message received; 1 MiB; UINT64_MAX: none */
-    uint32_t maxFragments;           /* frames of a message received; 131072 */
-    uint32_t maxHead;                /* bytes of the HTTP answer's head; 65536 */
-    size_t writeLimit;               /* bytes waiting to be written beyond which sending waits; 32768 */
-    size_t maxBuffer;                /* bytes received and not yet asked for beyond which reading stops; 16 MiB */
+    const char* userAgent; /* NULL: "wsclient/VERSION"; "": no header */
+    int64_t openTimeout;   /* ms for resolving, connecting and upgrading together; 10000; < 0: none */
+    int64_t closeTimeout;  /* ms for the closing handshake; 10000; < 0: none */
+    uint64_t maxSize;      /* bytes of a message received; 1 MiB; UINT64_MAX: none */
+    uint32_t maxFragments; /* frames of a message received; 131072 */
+    uint32_t maxHead;      /* bytes of the HTTP answer's head; 65536 */
+    size_t writeLimit;     /* bytes waiting to be written beyond which sending waits; 32768 */
+    size_t maxBuffer;      /* bytes received and not yet asked for beyond which reading stops; 16 MiB */
 } wsOptions;
 
 typedef enum wsState {

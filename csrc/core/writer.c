@@ -1,0 +1,100 @@
+#include "core/writer.h"
+
+#include <string.h>
+
+#include "core/mask.h"
+#include "core/reader.h"
+
+enum { PONG_BACKLOG = 4096 }; /* bytes waiting beyond which only the latest pong is kept */
+
+void ws_writer_init(ws_writer* writer, ws_random_fn random) {
+    *writer = (ws_writer){.random = random};
+}
+
+void ws_writer_free(ws_writer* writer) {
+    ws_buf_free(&writer->out);
+}
+
+/* Queue one frame, all or nothing. */
+static int32_t write_frame(ws_writer* writer, uint8_t opcode, bool fin, const void* data, size_t len) {
+    ws_frame frame = {.fin = fin, .opcode = opcode, .masked = writer->random != NULL, .length = len};
+    if (len > SIZE_MAX - WS_FRAME_MAX_HEADER) return WS_ERR_MEMORY;
+    if (frame.masked && !writer->random(frame.key, sizeof frame.key)) return WS_ERR_SYSTEM;
+    if (ws_buf_reserve(&writer->out, len + WS_FRAME_MAX_HEADER)) return WS_ERR_MEMORY;
+    size_t header = ws_frame_encode(&frame, ws_buf_tail(&writer->out));
+    writer->out.end += header;
+    if (frame.masked) {
+        ws_mask_copy(ws_buf_tail(&writer->out), data, len, frame.key, 0);
+    } else if (len) {
+        memcpy(ws_buf_tail(&writer->out), data, len);
+    }
+    writer->out.end += len;
+    writer->total += header + len;
+    return WS_OK;
+}
+
+int32_t ws_writer_fragment(ws_writer* writer, uint8_t opcode, const void* data, size_t len, bool final) {
+    if (writer->closed || (writer->opcode && writer->opcode != opcode)) return WS_ERR_STATE;
+    ws_utf8 utf8 = writer->utf8;
+    if (opcode == WS_OPCODE_TEXT) {
+        if (!ws_utf8_feed(&utf8, data, len) || (final && !ws_utf8_complete(&utf8))) return WS_ERR_UTF8;
+    }
+    int32_t rc = write_frame(writer, writer->opcode ? WS_OPCODE_CONTINUATION : opcode, final, data, len);
+    if (rc) return rc;
+    writer->opcode = final ? 0 : opcode;
+    writer->utf8 = final ? (ws_utf8){0} : utf8;
+    return WS_OK;
+}
+
+int32_t ws_writer_message(ws_writer* writer, uint8_t opcode, const void* data, size_t len) {
+    if (writer->opcode) return WS_ERR_STATE;
+    return ws_writer_fragment(writer, opcode, data, len, true);
+}
+
+int32_t ws_writer_control(ws_writer* writer, uint8_t opcode, const void* data, size_t len) {
+    if (writer->closed) return WS_ERR_STATE;
+    if (len > WS_FRAME_MAX_CONTROL) return WS_ERR_ARGUMENT;
+    return write_frame(writer, opcode, true, data, len);
+}
+
+int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len) {
+    if (writer->closed) return WS_OK;
+    if (ws_buf_len(&writer->out) < PONG_BACKLOG) return write_frame(writer, WS_OPCODE_PONG, true, data, len);
+    writer->pong_held = true;
+    writer->pong_len = (uint8_t)len;
+    if (len) memcpy(writer->pong, data, len);
+    return WS_OK;
+}
+
+/* Queue the pong that was held back. If that fails it stays held. */
+static int32_t release_pong(ws_writer* writer) {
+    if (!writer->pong_held) return WS_OK;
+    int32_t rc = write_frame(writer, WS_OPCODE_PONG, true, writer->pong, writer->pong_len);
+    writer->pong_held = rc != WS_OK;
+    return rc;
+}
+
+int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, size_t len) {
+    uint8_t payload[WS_FRAME_MAX_CONTROL] = {(uint8_t)(code >> 8), (uint8_t)code};
+    bool empty = code == WS_CODE_NO_STATUS;
+    if (writer->closed) return WS_ERR_STATE;
+    if (!empty && !ws_close_code_ok(code)) return WS_ERR_ARGUMENT;
+    if (len > sizeof payload - 2 || (empty && len)) return WS_ERR_ARGUMENT;
+    if (!ws_utf8_valid((const uint8_t*)reason, len)) return WS_ERR_ARGUMENT;
+    if (len) memcpy(payload + 2, reason, len);
+    int32_t rc = release_pong(writer);
+    if (!rc) rc = write_frame(writer, WS_OPCODE_CLOSE, true, payload, empty ? 0 : len + 2);
+    if (!rc) writer->closed = true;
+    return rc;
+}
+
+const uint8_t* ws_writer_output(ws_writer* writer, size_t* len) {
+    if (ws_buf_len(&writer->out) == 0) release_pong(writer); /* failing, it is tried again at the next output */
+    *len = ws_buf_len(&writer->out);
+    return ws_buf_head(&writer->out);
+}
+
+void ws_writer_written(ws_writer* writer, size_t n) {
+    ws_buf_consume(&writer->out, n);
+    if (ws_buf_len(&writer->out) == 0 && writer->out.cap > WS_READ_SIZE) ws_buf_free(&writer->out);
+}
