@@ -15,6 +15,12 @@ double ws_sys_wall(void);
 /* `n` bytes from the system's CSPRNG, taken in blocks of a thread and dropped at fork; false if the system fails. */
 bool ws_sys_random(uint8_t* out, size_t n);
 
+/*
+ * How many forks lie between the process that loaded us and this one: what a child must not share with its parent is
+ * kept together with this number, and is stale when it has changed.
+ */
+uint32_t ws_sys_forks(void);
+
 /* The text of an errno into buf (always NUL-terminated), which is returned. Any thread. */
 const char* ws_sys_error_text(int os_error, char* buf, size_t size);
 

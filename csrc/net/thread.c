@@ -1,0 +1,46 @@
+#include "net/thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+uintptr_t ws_thread_id(void) {
+    static _Thread_local char here; /* every living thread has its own */
+    return (uintptr_t)&here;
+}
+
+typedef struct start {
+    void (*fn)(void*);
+    void* arg;
+} start;
+
+static void* run(void* arg) {
+    start job = *(start*)arg;
+    free(arg);
+    job.fn(job.arg);
+    return NULL;
+}
+
+static int create_detached(start* job) {
+    pthread_attr_t attr;
+    pthread_t thread;
+    int failed = pthread_attr_init(&attr);
+    if (failed) return failed;
+    failed = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (!failed) failed = pthread_create(&thread, &attr, run, job);
+    pthread_attr_destroy(&attr);
+    return failed;
+}
+
+int ws_thread_start_detached(void (*fn)(void*), void* arg) {
+    start* job = malloc(sizeof *job);
+    if (!job) return -ENOMEM;
+    *job = (start){fn, arg};
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
+    int failed = create_detached(job);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) free(job);
+    return -failed;
+}

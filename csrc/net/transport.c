@@ -1,0 +1,41 @@
+#include "net/transport.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "net/tcp.h"
+
+static ssize_t tcp_read(ws_transport* transport, uint8_t* to, size_t n) {
+    ssize_t got;
+    do {
+        got = recv((int)transport->fd, to, n, 0);
+    } while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+static ssize_t tcp_write(ws_transport* transport, const uint8_t* from, size_t n) {
+    ssize_t sent;
+    do {
+        sent = send((int)transport->fd, from, n, MSG_NOSIGNAL); /* a dead peer must not kill the program by SIGPIPE */
+    } while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+static bool tcp_ready_now(const ws_transport* transport) {
+    (void)transport;
+    return false;
+}
+
+static void tcp_shutdown(ws_transport* transport) {
+    shutdown((int)transport->fd, SHUT_WR);
+}
+
+static void tcp_close(ws_transport* transport) {
+    ws_tcp_close(transport->fd);
+    *transport = (ws_transport){.fd = -1};
+}
+
+void ws_transport_tcp(ws_transport* transport, intptr_t fd) {
+    static const ws_transport_ops ops = {tcp_read, tcp_write, tcp_ready_now, tcp_shutdown, tcp_close};
+    *transport = (ws_transport){.ops = &ops, .fd = fd};
+}
