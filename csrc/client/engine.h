@@ -39,8 +39,11 @@ int64_t ws_conn_next_deadline(wsConn* conn);
 /* Is there something that polling the descriptors would not show: an event, or bytes inside the transport? */
 bool ws_conn_ready_now(wsConn* conn);
 
-/* wsConnStep for who holds the token; at most `budget` reads. What was not asked for since the last step is kept. */
-void ws_conn_step(wsConn* conn, int64_t now, uint32_t budget);
+/*
+ * wsConnStep for who holds the token; at most `budget` reads. What was not asked for since the last step is kept. True
+ * if anything came of it: bytes, an event, another state.
+ */
+bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget);
 
 /*
  * wsConnNext for who holds the token, several at once: how many of out[0..max) were filled. Their data is valid until
@@ -63,23 +66,28 @@ void ws_inline_wake(wsConn* conn);
 
 /* -- sending that can be waited for -- */
 
+/* Where a message stands in the stream of bytes that we send. */
+typedef struct ws_ticket {
+    uint64_t start, end;
+} ws_ticket;
+
 /*
- * Queue one message or fragment as wsConnSend does, and say in *ticket where it ends in the stream of bytes.
+ * Queue one message (or, with ws_conn_send_fragment, a part of one) as wsConnSend does, and say where it stands.
  * WS_ERR_QUEUE_FULL when more than writeLimit bytes wait already.
  */
-int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, bool final, uint64_t* ticket);
+int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket);
+int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
+                              ws_ticket* ticket);
 
-/* Is everything up to the ticket written? */
-bool ws_conn_written(wsConn* conn, uint64_t ticket);
+/* Hold writing back while several messages are queued, so that they go out in one piece; nests. */
+void ws_conn_cork(wsConn* conn);
+void ws_conn_uncork(wsConn* conn);
 
-/*
- * Take back the bytes queued from `start` to `ticket`, if none of them has been written: true.
- * False: it is on its way and counts as accepted.
- */
-bool ws_conn_withdraw(wsConn* conn, uint64_t start, uint64_t ticket);
+/* Is everything up to the ticket's end written? */
+bool ws_conn_written(wsConn* conn, const ws_ticket* ticket);
 
-/* The number of the last byte queued so far: the start of the next message. */
-uint64_t ws_conn_send_position(wsConn* conn);
+/* Take the message back if none of it has been written: true. False: it is on its way and counts as accepted. */
+bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket);
 
 /* -- pings that can be waited for -- */
 

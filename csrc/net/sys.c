@@ -8,10 +8,14 @@
 #include <sys/random.h>
 #include <time.h>
 
-int64_t ws_sys_now(void) {
+int64_t ws_sys_nanos(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+int64_t ws_sys_now(void) {
+    return ws_sys_nanos() / 1000000;
 }
 
 double ws_sys_wall(void) {

@@ -9,6 +9,9 @@
 /* Milliseconds of the monotonic clock. */
 int64_t ws_sys_now(void);
 
+/* Nanoseconds of the same clock. */
+int64_t ws_sys_nanos(void);
+
 /* Seconds since the epoch. */
 double ws_sys_wall(void);
 

@@ -1,0 +1,58 @@
+#include "client/inbox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct ws_inbox_item {
+    ws_inbox_item* next;
+    wsEvent event;
+    char data[];
+};
+
+int32_t ws_inbox_push(ws_inbox* inbox, const wsEvent* event) {
+    ws_inbox_item* item = malloc(sizeof *item + event->length);
+    if (!item) return WS_ERR_MEMORY;
+    item->next = NULL;
+    item->event = *event;
+    item->event.data = item->data;
+    if (event->length) memcpy(item->data, event->data, event->length);
+    if (inbox->last) {
+        inbox->last->next = item;
+    } else {
+        inbox->first = item;
+    }
+    inbox->last = item;
+    inbox->bytes += sizeof *item + event->length;
+    return WS_OK;
+}
+
+bool ws_inbox_pop(ws_inbox* inbox, wsEvent* event) {
+    ws_inbox_item* item = inbox->first;
+    if (!item) return false;
+    inbox->first = item->next;
+    if (!inbox->first) inbox->last = NULL;
+    inbox->bytes -= sizeof *item + item->event.length;
+    item->next = inbox->out;
+    inbox->out = item;
+    *event = item->event;
+    return true;
+}
+
+static void free_items(ws_inbox_item* item) {
+    while (item) {
+        ws_inbox_item* next = item->next;
+        free(item);
+        item = next;
+    }
+}
+
+void ws_inbox_forget(ws_inbox* inbox) {
+    free_items(inbox->out);
+    inbox->out = NULL;
+}
+
+void ws_inbox_free(ws_inbox* inbox) {
+    free_items(inbox->out);
+    free_items(inbox->first);
+    *inbox = (ws_inbox){0};
+}

@@ -1,0 +1,105 @@
+#include "client/settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static char* copy(const char* text) { return text ? strdup(text) : NULL; }
+
+/* Zero is the default, a negative time is none. */
+static int64_t timeout_or(int64_t ms, int64_t fallback) { return ms < 0 ? INT64_MAX : ms == 0 ? fallback : ms; }
+
+static void read_limits(ws_settings* settings, const wsOptions* options) {
+    settings->open_timeout = timeout_or(options->openTimeout, 10000);
+    settings->close_timeout = timeout_or(options->closeTimeout, 10000);
+    settings->write_limit = options->writeLimit ? options->writeLimit : 32768;
+    settings->max_buffer = options->maxBuffer ? options->maxBuffer : (size_t)16 << 20;
+    settings->limits.max_size = options->maxSize ? options->maxSize : (uint64_t)1 << 20;
+    settings->limits.max_fragments = options->maxFragments ? options->maxFragments : 131072;
+    settings->limits.max_head = options->maxHead ? options->maxHead : 65536;
+}
+
+/* False if there was no memory. What could be copied is in place to be freed. */
+static bool copy_headers(ws_request* request, const wsOptions* options) {
+    if (options->headerCount == 0) return true;
+    wsHeader* headers = calloc(options->headerCount, sizeof *headers);
+    if (!headers) return false;
+    request->headers = headers;
+    request->header_count = options->headerCount;
+    bool complete = true;
+    for (size_t i = 0; i < options->headerCount; i++) {
+        headers[i].name = copy(options->headers[i].name);
+        headers[i].value = copy(options->headers[i].value);
+        complete = complete && headers[i].name && headers[i].value;
+    }
+    return complete;
+}
+
+static bool copy_subprotocols(ws_request* request, const wsOptions* options) {
+    if (options->subprotocolCount == 0) return true;
+    const char** subprotocols = calloc(options->subprotocolCount, sizeof *subprotocols);
+    if (!subprotocols) return false;
+    request->subprotocols = subprotocols;
+    request->subprotocol_count = options->subprotocolCount;
+    bool complete = true;
+    for (size_t i = 0; i < options->subprotocolCount; i++) {
+        subprotocols[i] = copy(options->subprotocols[i]);
+        complete = complete && subprotocols[i];
+    }
+    return complete;
+}
+
+static bool copy_request(ws_settings* settings, const wsOptions* options) {
+    ws_request* request = &settings->request;
+    const char* user_agent = options->userAgent ? options->userAgent : "wsclient/" WS_VERSION;
+    request->url = &settings->url;
+    request->origin = copy(options->origin);
+    request->user_agent = copy(user_agent);
+    return copy_headers(request, options) && copy_subprotocols(request, options) && request->user_agent &&
+           (request->origin || !options->origin);
+}
+
+/* No pointer in the arrays may be missing: only then is a missing copy a lack of memory. */
+static int32_t check_pointers(const wsOptions* options, ws_error* error) {
+    if (!options || options->size != sizeof *options) {
+        return ws_error_set(error, WS_ERR_ARGUMENT, "wsOptions.size must be sizeof(wsOptions)");
+    }
+    if (!options->url) return ws_error_set(error, WS_ERR_ARGUMENT, "wsOptions.url is missing");
+    bool missing = (options->headerCount && !options->headers) || (options->subprotocolCount && !options->subprotocols);
+    for (size_t i = 0; i < options->headerCount && !missing; i++) {
+        missing = !options->headers[i].name || !options->headers[i].value;
+    }
+    for (size_t i = 0; i < options->subprotocolCount && !missing; i++) {
+        missing = !options->subprotocols[i];
+    }
+    return missing ? ws_error_set(error, WS_ERR_ARGUMENT, "a header or subprotocol is NULL") : WS_OK;
+}
+
+int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_error* error) {
+    *settings = (ws_settings){0};
+    int32_t rc = check_pointers(options, error);
+    if (!rc) rc = ws_url_parse(&settings->url, options->url, error);
+    if (rc) return rc;
+    if (settings->url.secure) {
+        return ws_error_set(error, WS_ERR_URL, "%.200s: wss:// is not supported by this version, use ws://", options->url);
+    }
+    read_limits(settings, options);
+    if (!copy_request(settings, options)) return ws_error_set(error, WS_ERR_MEMORY, "no memory for the options");
+    return ws_handshake_check_request(&settings->request, error);
+}
+
+void ws_settings_free(ws_settings* settings) {
+    ws_request* request = &settings->request;
+    for (size_t i = 0; i < request->header_count; i++) {
+        free((char*)request->headers[i].name);
+        free((char*)request->headers[i].value);
+    }
+    for (size_t i = 0; i < request->subprotocol_count; i++) {
+        free((char*)request->subprotocols[i]);
+    }
+    free((wsHeader*)request->headers);
+    free((const char**)request->subprotocols);
+    free((char*)request->origin);
+    free((char*)request->user_agent);
+    ws_url_free(&settings->url);
+    *settings = (ws_settings){0};
+}

@@ -1,0 +1,22 @@
+/* What a connection was asked to be: a checked copy of wsOptions. */
+#ifndef WS_CLIENT_SETTINGS_H
+#define WS_CLIENT_SETTINGS_H
+
+#include "core/handshake.h"
+#include "core/reader.h"
+
+typedef struct ws_settings {
+    ws_url url;
+    ws_request request;   /* points into this struct and at what it owns */
+    int64_t open_timeout; /* ms, INT64_MAX for none */
+    int64_t close_timeout;
+    size_t write_limit;
+    size_t max_buffer;
+    ws_limits limits;
+} ws_settings;
+
+/* Copy and check. WS_ERR_ARGUMENT, WS_ERR_URL, WS_ERR_MEMORY with a text; *settings is to be freed in any case. */
+int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_error* error);
+void ws_settings_free(ws_settings* settings);
+
+#endif
