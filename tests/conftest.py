@@ -25,7 +25,12 @@ class Program:
     def __init__(self, *command: str | Path) -> None:
         """Start it."""
         self.process = subprocess.Popen(
-            [str(part) for part in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=PEERS
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=PEERS,
+            encoding="utf-8",
         )
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.reader = threading.Thread(target=self._read)
@@ -45,6 +50,11 @@ class Program:
             raise AssertionError(f"{self.process.args} printed nothing within {DEADLINE} s") from None
         assert line is not None, f"{self.process.args} has ended, exit status {self.process.wait(DEADLINE)}"
         return line
+
+    def expect(self, start: str) -> None:
+        """Read on until a line that begins like this."""
+        while not self.line().startswith(start):
+            pass
 
     def wait(self) -> int:
         """Its exit status."""
