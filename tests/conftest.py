@@ -28,9 +28,8 @@ class Program:
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            text=True,
-            cwd=PEERS,
             encoding="utf-8",
+            cwd=PEERS,
         )
         self.lines: queue.Queue[str | None] = queue.Queue()
         self.reader = threading.Thread(target=self._read)
