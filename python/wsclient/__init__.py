@@ -1,0 +1,109 @@
+"""wsclient: a WebSocket client (RFC 6455) with one engine in C below every way to use it.
+
+:func:`connect` talks to any WebSocket server; :class:`WSClient` speaks the chat protocol of docs/protocol.md.
+"""
+
+try:
+    from . import _core as _core
+except ImportError as exc:
+    from importlib.machinery import EXTENSION_SUFFIXES
+    from pathlib import Path
+
+    _path = Path(__file__).with_name("_core" + EXTENSION_SUFFIXES[0])
+    raise ImportError(f'wsclient._core not found at {_path}: run "make" or "pip install ."') from exc
+
+from .connection import Connection, connect
+from .exceptions import (
+    CloseTimeoutError,
+    ConcurrencyError,
+    ConnectError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    EnvelopeError,
+    InvalidData,
+    InvalidHandshake,
+    InvalidHeader,
+    InvalidMessage,
+    InvalidState,
+    InvalidStatus,
+    InvalidUpgrade,
+    InvalidURI,
+    NegotiationError,
+    OpenTimeoutError,
+    PayloadTooBig,
+    PingTimeoutError,
+    ProtocolError,
+    ReceiveTimeoutError,
+    ResolveError,
+    SecurityError,
+    TooManyFragments,
+    WebSocketException,
+    WebSocketTimeout,
+    WriteTimeoutError,
+)
+from .models import (
+    BytesLike,
+    Close,
+    CloseInfo,
+    Data,
+    Headers,
+    Message,
+    MessageInfo,
+    Request,
+    Response,
+    State,
+    Stats,
+    User,
+)
+from .options import ClientOptions, __version__
+from .ws_client import JsonCallback, RawCallback, WSClient
+
+__all__ = [
+    "BytesLike",
+    "ClientOptions",
+    "Close",
+    "CloseInfo",
+    "CloseTimeoutError",
+    "ConcurrencyError",
+    "ConnectError",
+    "Connection",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "Data",
+    "EnvelopeError",
+    "Headers",
+    "InvalidData",
+    "InvalidHandshake",
+    "InvalidHeader",
+    "InvalidMessage",
+    "InvalidState",
+    "InvalidStatus",
+    "InvalidURI",
+    "InvalidUpgrade",
+    "JsonCallback",
+    "Message",
+    "MessageInfo",
+    "NegotiationError",
+    "OpenTimeoutError",
+    "PayloadTooBig",
+    "PingTimeoutError",
+    "ProtocolError",
+    "RawCallback",
+    "ReceiveTimeoutError",
+    "Request",
+    "ResolveError",
+    "Response",
+    "SecurityError",
+    "State",
+    "Stats",
+    "TooManyFragments",
+    "User",
+    "WSClient",
+    "WebSocketException",
+    "WebSocketTimeout",
+    "WriteTimeoutError",
+    "__version__",
+    "connect",
+]

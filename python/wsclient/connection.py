@@ -1,0 +1,329 @@
+"""A connection to any WebSocket server, driven by the thread that calls it."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Literal, TypeVar, cast, overload
+
+from . import _core
+from .exceptions import ConcurrencyError, ConnectionClosedOK, WebSocketException
+from .models import CloseInfo, Data, Request, Response, State, Stats
+from .options import USER_AGENT, ClientOptions, HeadersLike, header_items
+
+T = TypeVar("T")
+_DATA = (str, bytes, bytearray, memoryview)
+
+
+def connect(
+    url: str,
+    *,
+    additional_headers: HeadersLike | None = None,
+    origin: str | None = None,
+    subprotocols: Sequence[str] | None = None,
+    user_agent_header: str | None = USER_AGENT,
+    open_timeout: float | None = 10,
+    ping_timeout: float | None = 20,
+    close_timeout: float | None = 10,
+    write_timeout: float | None = 30,
+    max_size: int | None = 2**20,
+    max_fragments: int = 131072,
+    max_head: int = 65536,
+    write_limit: int = 32768,
+    logger: logging.Logger | None = None,
+) -> Connection:
+    """Connect to a WebSocket server and return the open connection (RFC 6455 4.1).
+
+    ``url`` is ``ws://host[:port][/path][?query]``; :class:`~wsclient.ClientOptions` describes the options. Raises
+    ``TypeError`` and ``ValueError`` (:exc:`~wsclient.exceptions.InvalidURI` among them) for wrong arguments,
+    :exc:`~wsclient.exceptions.ConnectError` when the server cannot be reached,
+    :exc:`~wsclient.exceptions.InvalidHandshake` when it does not agree to WebSocket, and
+    :exc:`~wsclient.exceptions.OpenTimeoutError` after ``open_timeout`` seconds.
+
+    Use it as a context manager, or call :meth:`Connection.close`::
+
+        with wsclient.connect("ws://127.0.0.1:9999/") as connection:
+            connection.send("Hello")
+            print(connection.recv())
+    """
+    options = ClientOptions(
+        additional_headers=additional_headers,
+        origin=origin,
+        subprotocols=subprotocols,
+        user_agent_header=user_agent_header,
+        open_timeout=open_timeout,
+        ping_timeout=ping_timeout,
+        close_timeout=close_timeout,
+        write_timeout=write_timeout,
+        max_size=max_size,
+        max_fragments=max_fragments,
+        max_head=max_head,
+        write_limit=write_limit,
+        logger=logger,
+    )
+    handle = new_handle(url, options)
+    handle.open()
+    return Connection(handle, options)
+
+
+def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
+    """Make the native handle for a URL and options, not yet connected."""
+    return _core.WSClient(
+        url,
+        headers=header_items(options.additional_headers),
+        origin=options.origin,
+        subprotocols=options.subprotocols or (),
+        user_agent=options.user_agent_header or "",
+        open_timeout=options.open_timeout,
+        close_timeout=options.close_timeout,
+        write_timeout=options.write_timeout,
+        max_size=options.max_size,
+        max_fragments=options.max_fragments,
+        max_head=options.max_head,
+        write_limit=options.write_limit,
+    )
+
+
+class Connection:
+    """An open connection, made by :func:`wsclient.connect`.
+
+    Sending (``send``, ``send_many``, ``ping``, ``pong``, ``flush``), ``close`` and ``abort`` may be called from any
+    thread; receiving by one thread at a time, another gets :exc:`~wsclient.exceptions.ConcurrencyError`. Once the
+    connection is closed every method raises :exc:`~wsclient.exceptions.ConnectionClosed`, after what had arrived
+    before has been received. Times are in seconds.
+    """
+
+    def __init__(self, handle: _core.WSClient, options: ClientOptions) -> None:
+        self._handle = handle
+        self._ping_timeout = options.ping_timeout
+        self._logger = options.logger or logging.getLogger("wsclient")
+        self._fragments = threading.Lock()
+
+    def __repr__(self) -> str:
+        return f"<wsclient.Connection {self.state.name} to {self.remote_address}>"
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close with 1000, or with 1011 when the block raised."""
+        self.close(1000 if kind is None else 1011)
+
+    def __iter__(self) -> Iterator[str | bytes]:
+        """Iterate over the messages until the connection is closed.
+
+        Ends after a clean close; see :attr:`close_info` for how. Raises
+        :exc:`~wsclient.exceptions.ConnectionClosedError` otherwise.
+        """
+        recv = self._handle.recv
+        try:
+            while True:
+                yield recv()
+        except ConnectionClosedOK:
+            return
+
+    def send(self, data: Data | Iterable[Data], *, text: bool | None = None) -> None:
+        """Send one message, and return when the system has taken it.
+
+        ``str`` goes as text, bytes as binary, unless ``text`` says otherwise (bytes sent as text must be UTF-8, else
+        :exc:`~wsclient.exceptions.InvalidData`). An iterable is one message whose items are its fragments (RFC 6455
+        5.4), all ``str`` or all bytes, each sent as it comes; meanwhile nobody else can send a message. If it raises,
+        the message cannot be finished and the connection is closed with 1011.
+
+        Raises :exc:`~wsclient.exceptions.ConnectionClosed`, and :exc:`~wsclient.exceptions.WriteTimeoutError` when the
+        peer takes nothing for ``write_timeout`` seconds.
+        """
+        if isinstance(data, _DATA):
+            self._handle.send(cast("Data", data), text)
+        else:
+            self._send_fragments(_fragments(data), text)
+
+    def _send_fragments(self, fragments: Iterable[Data], text: bool | None) -> None:
+        if not self._fragments.acquire(blocking=False):
+            raise ConcurrencyError("another thread is sending a fragmented message")
+        kind: type | tuple[type, ...] | None = None
+        try:
+            for fragment in fragments:
+                kind = kind or (str if isinstance(fragment, str) else _DATA[1:])
+                if not isinstance(fragment, kind):
+                    raise TypeError(f"a message's fragments are all str or all bytes, not {type(fragment).__name__}")
+                self._handle.send_fragment(fragment, text)
+            if kind:
+                self._handle.send_fragment("" if kind is str else b"", text, True)
+        except BaseException:
+            if kind and self.state is State.OPEN:
+                self.close(1011, "a fragmented message was not finished")
+            raise
+        finally:
+            self._fragments.release()
+
+    def send_many(self, items: Iterable[Data]) -> None:
+        """Send many messages with as few writes as possible. Raises as :meth:`send` does."""
+        self._handle.send_many(items)
+
+    @overload
+    def recv(self, timeout: float | None = None, decode: None = None) -> str | bytes: ...
+    @overload
+    def recv(self, timeout: float | None, decode: Literal[True]) -> str: ...
+    @overload
+    def recv(self, timeout: float | None, decode: Literal[False]) -> bytes: ...
+    @overload
+    def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
+    @overload
+    def recv(self, timeout: float | None = None, *, decode: Literal[False]) -> bytes: ...
+    def recv(self, timeout: float | None = None, decode: bool | None = None) -> str | bytes:
+        """Return the next message: ``str`` for text and ``bytes`` for binary, unless ``decode`` says which.
+
+        ``timeout`` is in seconds, ``None`` for ever, 0 takes what is there. Raises
+        :exc:`~wsclient.exceptions.ReceiveTimeoutError` (a ``TimeoutError``) when none came, and
+        :exc:`~wsclient.exceptions.ConnectionClosed` once the connection is closed.
+        """
+        return self._handle.recv(timeout, decode)
+
+    def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
+        """Wait for one message, then return all that have arrived, at most ``max_messages``. Raises as :meth:`recv`."""
+        return self._handle.recv_many(max_messages, timeout)
+
+    def recv_as(self, type: type[T], timeout: float | None = None) -> T:
+        """Return the next message, JSON, as a dataclass, ``TypedDict``, ``msgspec.Struct`` or any type msgspec knows.
+
+        Raises ``msgspec.DecodeError`` (a ``ValueError``) for JSON that does not fit, and what :meth:`recv` raises.
+        """
+        return cast("T", _decoder(cast("Hashable", type))(self._handle.recv(timeout)))
+
+    def ping(self, data: Data | None = None, timeout: float | None = None) -> float:
+        """Ping (RFC 6455 5.5.2), wait for the pong, and return the round trip in seconds.
+
+        ``data`` has up to 125 bytes; ``None``: random ones. ``timeout`` ``None`` means ``ping_timeout``. Raises
+        :exc:`~wsclient.exceptions.PingTimeoutError` and :exc:`~wsclient.exceptions.ConnectionClosed`.
+        """
+        payload = data.encode() if isinstance(data, str) else data
+        return self._handle.ping(None if payload is None else bytes(payload), self._or_ping_timeout(timeout))
+
+    def pong(self, data: Data = b"") -> None:
+        """Send a pong that answers no ping (RFC 6455 5.5.3), with up to 125 bytes."""
+        self._handle.pong(data.encode() if isinstance(data, str) else bytes(data))
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when all that was sent before has been processed by the next WebSocket hop.
+
+        That is what a ping that comes back proves: the server, or the WebSocket proxy before it, has read everything
+        that stood before the ping. It does not prove that the application behind it has acted on it. ``timeout`` and
+        errors as in :meth:`ping`.
+        """
+        self._handle.ping(None, self._or_ping_timeout(timeout))
+
+    def close(self, code: int = 1000, reason: str = "", timeout: float | None = None) -> None:
+        """Close (RFC 6455 7.1.2) and wait for the peer to agree, at most ``timeout`` (``None``: ``close_timeout``).
+
+        ``code`` is one that may be sent (RFC 6455 7.4), ``reason`` has up to 123 bytes; else ``ValueError``. A peer
+        that does not answer is no error: the connection is broken off, and :attr:`close_info` says so. Closing again
+        does nothing.
+        """
+        try:
+            self._handle.close(code, reason, timeout)
+        except (WebSocketException, OSError) as error:
+            self._logger.debug("closing %s: %s", self.remote_address, error)
+
+    def abort(self) -> None:
+        """Break the connection off at once, without a closing handshake. Never waits."""
+        self._handle.abort()
+
+    def wait_closed(self, timeout: float | None = None) -> bool:
+        """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
+        return self._handle.wait_closed(timeout)
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, -1 once it is closed."""
+        return self._handle.fileno()
+
+    def stats(self) -> Stats:
+        """Count what went over the connection so far."""
+        counted = self._handle.counters()
+        return Stats(
+            messages_sent=int(counted["messages_sent"]),
+            messages_received=int(counted["messages_received"]),
+            bytes_sent=int(counted["bytes_sent"]),
+            bytes_received=int(counted["bytes_received"]),
+            pings_received=int(counted["pings_received"]),
+            pongs_received=int(counted["pongs_received"]),
+            latency=float(counted["latency"]),
+        )
+
+    @property
+    def state(self) -> State:
+        """What the connection is doing."""
+        return State(self._handle.state)
+
+    @property
+    def close_info(self) -> CloseInfo | None:
+        """Who closed, how and why; ``None`` until the connection is closed."""
+        if self.state is not State.CLOSED:
+            return None
+        by, received, _sent, clean = self._handle.close_info
+        code, reason = received or (1006, "")
+        sides: tuple[Literal["local", "remote"] | None, ...] = (None, "local", "remote")
+        return CloseInfo(sides[by], code, reason, clean)
+
+    @property
+    def close_code(self) -> int | None:
+        """The peer's close code (RFC 6455 7.1.5), 1006 if it sent none; ``None`` until the connection is closed."""
+        return self.close_info.code if self.close_info else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """The peer's reason for closing (RFC 6455 7.1.6); ``None`` until the connection is closed."""
+        return self.close_info.reason if self.close_info else None
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol the server chose, ``None`` for none (RFC 6455 1.9)."""
+        return self._handle.subprotocol
+
+    @property
+    def request(self) -> Request:
+        """The opening handshake's HTTP request."""
+        return Request.parse(self._handle.request or b"")
+
+    @property
+    def response(self) -> Response:
+        """The opening handshake's HTTP response."""
+        return Response.parse(self._handle.response or b"")
+
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our IP address and port, ``None`` once the socket is closed."""
+        return self._handle.local_address
+
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """The peer's IP address and port, ``None`` once the socket is closed."""
+        return self._handle.remote_address
+
+    @property
+    def latency(self) -> float:
+        """The last round trip of a ping in seconds, 0 before the first."""
+        return self._handle.latency
+
+    def _or_ping_timeout(self, timeout: float | None) -> float | None:
+        return self._ping_timeout if timeout is None else timeout
+
+
+def _fragments(data: object) -> Iterable[Data]:
+    """Check what is to be the fragments of a message."""
+    if not isinstance(data, Iterable) or isinstance(data, Mapping):
+        kind = type(cast("object", data)).__name__
+        raise TypeError(f"data must be str, bytes-like or an iterable of them, not {kind}")
+    return cast("Iterable[Data]", data)
+
+
+@functools.lru_cache(maxsize=256)
+def _decoder(kind: Hashable) -> Callable[[str | bytes], object]:
+    import msgspec
+
+    return cast("msgspec.json.Decoder[object]", msgspec.json.Decoder(kind)).decode

@@ -1,0 +1,236 @@
+"""The values of the API: chat messages, what the handshake said, how a connection ended. All immutable."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+BytesLike: TypeAlias = bytes | bytearray | memoryview
+"""What is sent as a binary message."""
+
+Data: TypeAlias = str | BytesLike
+"""One message: text or binary."""
+
+
+class MessageInfo(enum.IntFlag):
+    """What the server does with a chat message. Bits that have no name here are kept."""
+
+    BROADCAST = 0
+    """Send it to every other client."""
+    NO_BROADCAST = 1
+    """Do not send it to the other clients."""
+    SEND_BACK = 2
+    """(Also) send it back to the sender."""
+    CHANGE_USERNAME = 4
+    """From now on the sender is called ``user.name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who speaks. The server replaces the name in a message by the one it knows the sender by."""
+
+    name: str
+    """Without NUL or lone surrogates, else ``ValueError``."""
+
+    def __post_init__(self) -> None:
+        _check_text("User.name", self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message. ``TypeError`` or ``ValueError`` for what cannot be one."""
+
+    text: str
+    """Without NUL or lone surrogates."""
+    user: User = User("")
+    info: MessageInfo = MessageInfo.BROADCAST
+    """0 to 2**31 - 1; a plain ``int`` is converted."""
+
+    def __post_init__(self) -> None:
+        _check_text("Message.text", self.text)
+        _check_type("Message.user", self.user, User)
+        if type(self.info) is not MessageInfo:
+            _check_type("Message.info", self.info, int)
+            object.__setattr__(self, "info", MessageInfo(self.info))
+        if not 0 <= self.info < 2**31:
+            raise ValueError(f"Message.info must be 0 to 2**31 - 1, not {int(self.info)}")
+
+    @property
+    def text_len(self) -> int:
+        """The length of ``text`` in bytes of UTF-8."""
+        return len(self.text) if self.text.isascii() else len(self.text.encode())
+
+
+class State(enum.IntEnum):
+    """What a connection is doing (RFC 6455 4.1, 7.1)."""
+
+    CONNECTING = 0
+    """Resolving, connecting, upgrading."""
+    OPEN = 1
+    """Messages may be sent and received."""
+    CLOSING = 2
+    """A close frame was sent or received."""
+    CLOSED = 3
+    """It is over."""
+
+
+_CLOSE_CODES = {
+    1000: "OK",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1005: "no status received [internal]",
+    1006: "abnormal closure [internal]",
+    1007: "invalid frame payload data",
+    1008: "policy violation",
+    1009: "message too big",
+    1010: "mandatory extension",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "try again later",
+    1014: "bad gateway",
+    1015: "TLS failure [internal]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The code and reason of a close frame (RFC 6455 5.5.1, 7.4)."""
+
+    code: int
+    """1005 if the frame carried none."""
+    reason: str
+
+    def __post_init__(self) -> None:
+        _check_type("Close.code", self.code, int)
+        _check_text("Close.reason", self.reason)
+
+    def __str__(self) -> str:
+        meaning = _CLOSE_CODES.get(self.code, "unknown")
+        if 3000 <= self.code < 5000:
+            meaning = "registered" if self.code < 4000 else "private use"
+        return f"{self.code} ({meaning}) {self.reason}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class CloseInfo:
+    """How a connection ended."""
+
+    by: Literal["local", "remote"] | None
+    """Who sent the first close frame; ``None`` if nobody did."""
+    code: int
+    """The peer's close code (RFC 6455 7.1.5): 1005 if its close frame had none, 1006 if none came."""
+    reason: str
+    """The peer's reason, ``""`` without one."""
+    clean: bool
+    """Both close frames were exchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What went over a connection so far."""
+
+    messages_sent: int
+    messages_received: int
+    bytes_sent: int
+    """Of the TCP stream, handshake and frame headers included."""
+    bytes_received: int
+    """Likewise."""
+    pings_received: int
+    pongs_received: int
+    latency: float
+    """The last round trip of a ping in seconds, 0 before the first."""
+
+
+class Headers(Mapping[str, str]):
+    """The headers of an HTTP message, read-only. Names are compared without regard to case.
+
+    ``headers[name]`` joins the values of a repeated header with ``", "`` (RFC 9110 5.3); :meth:`get_all` keeps them
+    apart. The representation shows the names only: values may be secrets.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
+        self._items = tuple(items)
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({name.lower(): name for name, _ in reversed(self._items)}.values())
+
+    def __len__(self) -> int:
+        return len({name.lower() for name, _ in self._items})
+
+    def __repr__(self) -> str:
+        return f"<Headers: {', '.join(name for name, _ in self._items)}>"
+
+    def get_all(self, name: str) -> list[str]:
+        """Return the values of every header of that name in the order they came, an empty list if there is none."""
+        return [value for key, value in self._items if key.lower() == name.lower()]
+
+    def raw_items(self) -> Iterator[tuple[str, str]]:
+        """Iterate over all names and values as they came, repetitions included."""
+        return iter(self._items)
+
+
+@dataclass(frozen=True)
+class Request:
+    """The HTTP request of an opening handshake (RFC 6455 4.1)."""
+
+    path: str
+    """Path and query."""
+    headers: Headers = field(default_factory=Headers)
+
+    @classmethod
+    def parse(cls, head: bytes) -> Request:
+        """Make it from the head as it stood on the wire; ``ValueError`` if that is not a request."""
+        line, headers = _split(head)
+        _method, path, _version = line.split(" ", 2)
+        return cls(path, headers)
+
+
+@dataclass(frozen=True)
+class Response:
+    """The HTTP response of an opening handshake (RFC 6455 4.2.2), without its body."""
+
+    status_code: int
+    reason_phrase: str = ""
+    headers: Headers = field(default_factory=Headers)
+
+    @classmethod
+    def parse(cls, head: bytes) -> Response:
+        """Make it from the head as it stood on the wire; ``ValueError`` if that is not a response."""
+        line, headers = _split(head)
+        _version, status, *reason = line.split(" ", 2)
+        return cls(int(status), "".join(reason), headers)
+
+
+def _split(head: bytes) -> tuple[str, Headers]:
+    """Part a head into its first line and its headers. The native parser has accepted it before."""
+    first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return first, Headers((name, value.strip(" \t")) for name, _, value in pairs)
+
+
+def _check_type(what: str, value: object, wanted: type) -> None:
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise TypeError(f"{what} must be {wanted.__name__}, not {type(value).__name__}")
+
+
+def _check_text(what: str, value: object) -> None:
+    """What cannot travel in an envelope or a close frame is refused here, where it is made."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be str, not {type(value).__name__}")
+    if "\0" in value:
+        raise ValueError(f"{what} contains NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{what} has a lone surrogate at index {exc.start}") from None

@@ -1,0 +1,110 @@
+"""Every option of a connection, with its default and unit."""
+
+from __future__ import annotations
+
+import logging
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias, cast
+
+__version__ = "0.1.0"
+
+HeadersLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
+"""Headers as a mapping, or as pairs where a name is repeated."""
+
+USER_AGENT = f"Python/{'.'.join(platform.python_version_tuple()[:2])} wsclient/{__version__}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClientOptions:
+    """How to connect: each is a keyword of :func:`wsclient.connect` and :class:`wsclient.WSClient`.
+
+    Times are in seconds, sizes in bytes. Raises ``TypeError`` or ``ValueError``, naming the option.
+    """
+
+    additional_headers: HeadersLike | None = field(default=None, repr=False)
+    """HTTP headers sent with the opening handshake, besides its own."""
+    origin: str | None = None
+    """The ``Origin`` header (RFC 6454); ``None``: no header."""
+    subprotocols: Sequence[str] | None = None
+    """Subprotocols offered, in order of preference (RFC 6455 1.9)."""
+    user_agent_header: str | None = USER_AGENT
+    """The ``User-Agent`` header; ``None``: no header."""
+    open_timeout: float | None = 10
+    """Seconds for resolving, connecting and upgrading together; ``None``: no limit."""
+    ping_timeout: float | None = 20
+    """Seconds that ``ping()`` and ``flush()`` wait for the pong; ``None``: no limit."""
+    close_timeout: float | None = 10
+    """Seconds for the closing handshake (RFC 6455 7); then the connection is broken off. ``None``: no limit."""
+    write_timeout: float | None = 30
+    """Seconds for writing one message to a peer that does not read; ``None``: no limit."""
+    max_size: int | None = 2**20
+    """Bytes of a message received; a larger one closes the connection with 1009. ``None``: no limit."""
+    max_fragments: int = 131072
+    """Frames of a message received."""
+    max_head: int = 65536
+    """Bytes of the head of the server's HTTP response."""
+    write_limit: int = 32768
+    """Bytes waiting to be written beyond which sending waits."""
+    logger: logging.Logger | None = None
+    """Where warnings go; ``None``: the logger ``wsclient``."""
+
+    def __post_init__(self) -> None:
+        header_items(self.additional_headers)
+        _check_instance("origin", self.origin, str)
+        _check_instance("user_agent_header", self.user_agent_header, str)
+        _check_instance("logger", self.logger, logging.Logger)
+        _check_subprotocols(self.subprotocols)
+        for name in ("open_timeout", "ping_timeout", "close_timeout", "write_timeout"):
+            check_timeout(name, getattr(self, name))
+        if self.max_size is not None:
+            _check_count("max_size", self.max_size, 2**63)
+        _check_count("max_fragments", self.max_fragments, 2**32)
+        _check_count("max_head", self.max_head, 2**32)
+        _check_count("write_limit", self.write_limit, 2**63)
+
+
+def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
+    """Return ``additional_headers`` as pairs; ``TypeError`` if they are not names and values."""
+    items: list[object] = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+    pairs: list[tuple[str, str]] = []
+    for item in items:
+        match item:
+            case (str(name), str(value)):
+                pairs.append((name, value))
+            case _:
+                raise TypeError("additional_headers must be a mapping of str to str, or pairs of str")
+    return pairs
+
+
+def check_timeout(name: str, value: object) -> None:
+    """Check a time in seconds, ``None`` meaning no limit."""
+    if value is None:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a number of seconds or None, not {type(value).__name__}")
+    if not math.isfinite(value) or value < 0:
+        raise ValueError(f"{name} must be finite and not negative, not {value}: None is no limit")
+
+
+def _check_instance(name: str, value: object, wanted: type) -> None:
+    if value is not None and not isinstance(value, wanted):
+        raise TypeError(f"{name} must be {wanted.__name__} or None, not {type(value).__name__}")
+
+
+def _check_subprotocols(value: object) -> None:
+    items: object = () if value is None else value
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise TypeError(f"subprotocols must be a sequence of str, not {type(items).__name__}")
+    for item in cast("Sequence[object]", items):
+        if not isinstance(item, str):
+            raise TypeError(f"subprotocols must be str, not {type(item).__name__}")
+
+
+def _check_count(name: str, value: object, limit: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be int, not {type(value).__name__}")
+    if not 1 <= value < limit:
+        raise ValueError(f"{name} must be 1 to {limit - 1}, not {value}")

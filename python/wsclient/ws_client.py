@@ -1,0 +1,350 @@
+"""The chat client. Run as a script it is the command line."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    import runpy
+    import sys
+    from pathlib import Path
+
+    package = Path(__file__).resolve().parent
+    if not __package__:  # run as a file: its own folder is no place to import from, the one above is the last
+        sys.path = [entry for entry in sys.path if Path(entry).resolve() != package] + [str(package.parent)]
+    runpy.run_module("wsclient", run_name="__main__")
+
+import contextlib
+import inspect
+import logging
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from types import TracebackType
+from typing import Literal, TypeAlias, cast, overload
+
+from ._codec import check_name, decode, encode
+from .connection import new_handle
+from .exceptions import (
+    ConcurrencyError,
+    ConnectionClosedOK,
+    EnvelopeError,
+    InvalidState,
+    WebSocketException,
+)
+from .models import Message, MessageInfo, State, User
+from .options import USER_AGENT, ClientOptions, HeadersLike, check_timeout
+
+RawCallback: TypeAlias = Callable[["WSClient", str, float], object]
+"""Called with the client, the text as it came, and the time of receipt in seconds since the epoch."""
+
+JsonCallback: TypeAlias = Callable[["WSClient", Message, float], object]
+"""Called with the client, the message, and the time of receipt in seconds since the epoch."""
+
+_FAILURES = (WebSocketException, OSError, MemoryError)
+
+
+class WSClient:
+    """A client of a chat server, speaking the envelope of docs/protocol.md.
+
+    ``port`` may be a string or a number; ``url`` takes the place of ``ip`` and ``port``;
+    :class:`~wsclient.ClientOptions` describes the options. Wrong arguments raise ``TypeError`` and ``ValueError``.
+
+    What fails at run time makes :meth:`connect`, :meth:`send_message`, :meth:`listen` and :meth:`run` return False,
+    sets :attr:`last_error` and logs a warning; the ``with`` statement, which connects and disconnects, raises instead.
+    :meth:`send_message`, :meth:`change_username`, :meth:`flush`, :meth:`disconnect` and :meth:`stop` may be called
+    from any thread and inside a callback; what receives by one thread at a time, and not inside a callback
+    (:exc:`~wsclient.exceptions.ConcurrencyError`).
+    """
+
+    def __init__(
+        self,
+        ip: str = "127.0.0.1",
+        port: str | int = "9999",
+        username: str = "PythonUser",
+        *,
+        url: str | None = None,
+        additional_headers: HeadersLike | None = None,
+        origin: str | None = None,
+        subprotocols: Sequence[str] | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        open_timeout: float | None = 10,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        write_timeout: float | None = 30,
+        max_size: int | None = 2**20,
+        max_fragments: int = 131072,
+        max_head: int = 65536,
+        write_limit: int = 32768,
+        logger: logging.Logger | None = None,
+    ) -> None:
+        self._options = ClientOptions(
+            additional_headers=additional_headers,
+            origin=origin,
+            subprotocols=subprotocols,
+            user_agent_header=user_agent_header,
+            open_timeout=open_timeout,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            write_timeout=write_timeout,
+            max_size=max_size,
+            max_fragments=max_fragments,
+            max_head=max_head,
+            write_limit=write_limit,
+            logger=logger,
+        )
+        check_name(username)
+        self._url = _url(ip, port) if url is None else url
+        self._username = username
+        self._logger = logger or logging.getLogger("wsclient")
+        self._callback: tuple[RawCallback | JsonCallback, bool] | None = None
+        self._receiving = threading.Lock()
+        self._leaving = False
+        self._skipped = 0
+        self._last_error: Exception | None = None
+        self._thread: threading.Thread | None = None
+        self._handle = new_handle(self._url, self._options)
+
+    def __repr__(self) -> str:
+        return f"<wsclient.WSClient {self._username!r} {State(self._handle.state).name}>"
+
+    def __enter__(self) -> WSClient:
+        """Connect; raises what makes :meth:`connect` return False."""
+        self._connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def username(self) -> str:
+        """The name we speak by."""
+        return self._username
+
+    @property
+    def last_error(self) -> Exception | None:
+        """What made the last call fail, or ended the connection; ``None`` since :meth:`connect` if nothing did."""
+        return self._last_error
+
+    @property
+    def skipped(self) -> int:
+        """How many messages were no chat messages and were passed over."""
+        return self._skipped
+
+    def connect(self) -> bool:
+        """Connect and announce the name, within ``open_timeout``; whether that worked. Again after a disconnect."""
+        try:
+            self._connect()
+        except _FAILURES as error:
+            return self._failed("connect", error)
+        return True
+
+    def _connect(self) -> None:
+        with self._alone("connect"):
+            if self._handle.state in (State.OPEN, State.CLOSING):
+                raise InvalidState("already connected: disconnect first")
+            self._leaving, self._last_error = False, None
+            self._handle = new_handle(self._url, self._options)
+            self._handle.set_on_message(self._deliver)
+            self._handle.open()
+            self._announce(self._username)
+
+    def _announce(self, name: str) -> None:
+        info = MessageInfo.NO_BROADCAST | MessageInfo.CHANGE_USERNAME
+        self._handle.send(encode(Message("", User(name), info)))
+
+    def send_message(self, message: str, info: MessageInfo = MessageInfo.BROADCAST) -> bool:
+        """Send a chat message; whether the system has taken it. ``info`` says what the server does with it."""
+        envelope = encode(Message(message, User(self._username), info))
+        try:
+            self._handle.send(envelope)
+        except _FAILURES as error:
+            return self._failed("send_message", error)
+        return True
+
+    def change_username(self, name: str) -> bool:
+        """Take another name and tell the server; whether that was sent. ``ValueError`` for a name nobody may have."""
+        check_name(name)
+        try:
+            self._announce(name)
+        except _FAILURES as error:
+            return self._failed("change_username", error)
+        self._username = name
+        return True
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until the server has provably read all that was sent; whether it has.
+
+        A ping that comes back proves it. ``timeout`` is in seconds, ``None`` means ``ping_timeout``.
+        """
+        check_timeout("timeout", timeout)
+        try:
+            self._handle.ping(None, self._options.ping_timeout if timeout is None else timeout)
+        except _FAILURES as error:
+            return self._failed("flush", error)
+        return True
+
+    @overload
+    def set_message_callback(self, callback: RawCallback | None, use_json: Literal[False] = False) -> None: ...
+    @overload
+    def set_message_callback(self, callback: JsonCallback | None, use_json: Literal[True]) -> None: ...
+    def set_message_callback(self, callback: RawCallback | JsonCallback | None, use_json: bool = False) -> None:
+        """Have every message that arrives handed to ``callback``, in the thread that listens; ``None`` clears it.
+
+        It gets a :class:`~wsclient.Message` with ``use_json``, the text as it came without. What is no chat message
+        is counted, logged and skipped then, and a binary message always. An exception of its own is logged and stops
+        nothing.
+        """
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
+        if inspect.iscoroutinefunction(callback):
+            raise TypeError("callback must be a plain function, not async: nothing here would await it")
+        self._callback = None if callback is None else (callback, bool(use_json))
+
+    def listen(self, timeout: float = 0.1) -> bool:
+        """Wait up to ``timeout`` seconds for messages and hand all that arrived to the callback.
+
+        False once the connection is closed.
+        """
+        check_timeout("timeout", timeout)
+        with self._alone("listen"):
+            try:
+                self._handle.listen(timeout)
+            except _FAILURES as error:
+                return self._failed("listen", error)
+        return True
+
+    def run(self) -> bool:
+        """Listen until the connection is closed.
+
+        True when the server closed it cleanly or we did: by :meth:`disconnect`, :meth:`stop` or Ctrl-C, which closes
+        within ``close_timeout``. False when it failed.
+        """
+        with self._alone("run"):
+            try:
+                while True:
+                    self._handle.listen(None)
+            except KeyboardInterrupt:
+                self.disconnect()
+                return True
+            except ConnectionClosedOK:
+                return True
+            except _FAILURES as error:
+                return self._leaving or self._failed("run", error)
+
+    def messages(self) -> Iterator[Message]:
+        """Iterate over the chat messages that arrive until the connection is closed, besides any callback.
+
+        Ends after a clean close or a :meth:`disconnect`; raises :exc:`~wsclient.exceptions.ConnectionClosedError`
+        otherwise.
+        """
+        with self._alone("messages"):
+            return self._messages()
+
+    def _messages(self) -> Iterator[Message]:
+        while True:
+            try:
+                with self._alone("messages"):
+                    data = self._handle.recv()
+            except _FAILURES as error:
+                if self._leaving or isinstance(error, ConnectionClosedOK):
+                    return
+                raise
+            message = self._parse(data)
+            if message is not None:
+                yield message
+
+    def start(self) -> bool:
+        """Have :meth:`run` run on a thread of its own; whether there is a connection to listen to.
+
+        The program goes on until the connection is closed or :meth:`stop` is called.
+        """
+        if self._handle.state != State.OPEN:
+            return self._failed("start", InvalidState("not connected: call connect first"))
+        if self._thread and self._thread.is_alive():
+            raise ConcurrencyError("start: the client has been started already")
+        self._thread = threading.Thread(target=self.run, name="wsclient", daemon=False)
+        self._thread.start()
+        return True
+
+    def stop(self) -> None:
+        """Disconnect, and wait for the thread of :meth:`start` (not when it is that thread which calls)."""
+        self.disconnect()
+        thread = self._thread
+        if thread and thread is not threading.current_thread():
+            thread.join(self._options.close_timeout)
+
+    def disconnect(self) -> None:
+        """Close the connection, within ``close_timeout``. Without one it does nothing; :meth:`connect` works again."""
+        self._leaving = True
+        try:
+            if self._handle.state != State.CONNECTING:
+                self._handle.close()
+        except _FAILURES as error:
+            self._logger.debug("disconnect: %s", error)
+        finally:
+            if self._handle.state == State.CONNECTING:
+                self._handle.abort()
+
+    @contextlib.contextmanager
+    def _alone(self, what: str) -> Generator[None]:
+        """Nobody else receives meanwhile: no other thread, and not the callback that we are in."""
+        if not self._receiving.acquire(blocking=False):
+            raise ConcurrencyError(f"{what}: another thread is receiving, or this is a callback")
+        try:
+            yield
+        finally:
+            self._receiving.release()
+
+    def _failed(self, what: str, error: Exception) -> Literal[False]:
+        if isinstance(error, ConcurrencyError):
+            raise error
+        self._last_error = error
+        level = logging.DEBUG if isinstance(error, ConnectionClosedOK) else logging.WARNING
+        self._logger.log(level, "%s: %s", what, error)
+        return False
+
+    def _deliver(self, data: str | bytes, received: float) -> None:
+        """Called by the native ``listen`` for each message."""
+        if self._callback is None:
+            return
+        callback, use_json = self._callback
+        message = self._parse(data) if use_json else self._text(data)
+        if message is None:
+            return
+        try:
+            cast("Callable[[WSClient, str | Message, float], object]", callback)(self, message, received)
+        except Exception:
+            self._logger.exception("the message callback raised")
+
+    def _parse(self, data: str | bytes) -> Message | None:
+        text = self._text(data)
+        if text is None:
+            return None
+        try:
+            return decode(text)
+        except EnvelopeError as error:
+            self._skip(f"a text that is no chat message: {error}")
+        return None
+
+    def _text(self, data: str | bytes) -> str | None:
+        if isinstance(data, str):
+            return data
+        self._skip("a binary message")
+        return None
+
+    def _skip(self, what: str) -> None:
+        self._skipped += 1
+        self._logger.warning("skipped %s", what)
+
+
+def _url(ip: object, port: object) -> str:
+    if not isinstance(ip, str):
+        raise TypeError(f"ip must be str, not {type(ip).__name__}")
+    if not ip or set(ip) & set("/?#@[]\\"):
+        raise ValueError(f"ip must be an address or a host's name, not {ip!r}")
+    if not isinstance(port, str | int) or isinstance(port, bool):
+        raise TypeError(f"port must be str or int, not {type(port).__name__}")
+    digits = str(port)
+    if not (digits.isascii() and digits.isdecimal()) or not 1 <= int(digits) <= 65535:
+        raise ValueError(f"port must be 1 to 65535, not {port!r}")
+    return f"ws://[{ip}]:{int(digits)}/" if ":" in ip else f"ws://{ip}:{int(digits)}/"
