@@ -19,9 +19,9 @@ class WSClient:
     """One connection to a WebSocket server (RFC 6455).
 
     Times are in seconds; ``None`` means no limit. Errors are those of :mod:`wsclient.exceptions`. ``send``,
-    ``send_fragment``, ``send_many``, ``ping``, ``pong``, ``close``, ``abort`` and ``wake`` may be called from any thread;
-    ``recv``, ``recv_many`` and ``listen`` by one thread at a time, another gets ``ConcurrencyError``. Waiting releases the
-    GIL and honours signals.
+    ``send_fragment``, ``send_many``, ``ping``, ``pong``, ``close``, ``abort`` and ``wake`` may be called from any
+    thread; ``recv``, ``recv_many`` and ``listen`` by one thread at a time, another gets ``ConcurrencyError``. Waiting
+    releases the GIL and honours signals.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class WSClient:
         """Connect and upgrade, within ``open_timeout``. Once."""
 
     def send(self, data: _Data, text: bool | None = None) -> None:
-        """Send one message, ``str`` as text, bytes as binary unless ``text`` says otherwise; return when it is written."""
+        """Send one message and wait until it is written: ``str`` as text, bytes as binary, unless ``text`` says."""
 
     def send_fragment(self, data: _Data, text: bool | None = None, final: bool = False) -> None:
         """Send one fragment of a message; ``final`` ends it."""
@@ -67,6 +67,7 @@ class WSClient:
     def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
     @overload
     def recv(self, timeout: float | None = None, *, decode: Literal[False]) -> bytes: ...
+    @overload
     def recv(self, timeout: float | None = None, decode: bool | None = None) -> str | bytes:
         """Wait for the next message: ``str`` for text and ``bytes`` for binary unless ``decode`` says otherwise."""
 
@@ -104,8 +105,11 @@ class WSClient:
         """The socket's descriptor, -1 if there is none."""
 
     def counters(self) -> dict[str, int | float]:
-        """What went over the connection: ``messages_sent``, ``messages_received``, ``bytes_sent``, ``bytes_received``,
-        ``pings_received``, ``pongs_received``, ``latency``."""
+        """What went over the connection.
+
+        ``messages_sent``, ``messages_received``, ``bytes_sent``, ``bytes_received``, ``pings_received``,
+        ``pongs_received``, ``latency``.
+        """
 
     @property
     def state(self) -> int:
