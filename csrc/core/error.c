@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "core/utf8.h"
 
 typedef struct ws_error_row {
     int32_t code;
@@ -41,6 +44,14 @@ int32_t wsErrorFault(int32_t code) {
     return row ? row->fault : 0;
 }
 
+/* Peers' words may be in the text: take out what could forge a line of a log or break a decoder. */
+static void make_printable(char* text) {
+    bool utf8 = ws_utf8_valid((const uint8_t*)text, strlen(text));
+    for (unsigned char* c = (unsigned char*)text; *c; c++) {
+        if (*c < ' ' || *c == 0x7F || (*c > 0x7F && !utf8)) *c = '?';
+    }
+}
+
 int32_t ws_error_set(ws_error* error, int32_t code, const char* format, ...) {
     if (error->code) return code;
     error->code = code;
@@ -49,7 +60,10 @@ int32_t ws_error_set(ws_error* error, int32_t code, const char* format, ...) {
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
     error->text = n >= 0 ? malloc((size_t)n + 1) : NULL;
-    if (error->text) vsnprintf(error->text, (size_t)n + 1, format, again);
+    if (error->text) {
+        vsnprintf(error->text, (size_t)n + 1, format, again);
+        make_printable(error->text);
+    }
     va_end(again);
     va_end(args);
     return code;

@@ -18,7 +18,8 @@ static char* copy(const char* from, size_t n) {
 }
 
 static int32_t bad(ws_error* error, const char* text, const char* why) {
-    return ws_error_set(error, WS_ERR_URL, "%.200s: %s", text, why);
+    const char* shown = strchr(text, '@') ? "this URL" : text; /* a password is for no log */
+    return ws_error_set(error, WS_ERR_URL, "%.200s: %s", shown, why);
 }
 
 /* What may not stand anywhere in a URL: it could end a header line, or is not percent-encoded. */
