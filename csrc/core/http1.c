@@ -36,7 +36,7 @@ bool ws_http_response_prefix(const char* text, size_t n) {
 }
 
 bool ws_http_request_prefix(const char* text, size_t n) {
-    for (size_t i = 0; i < n && text[i] != ' '; i++) {
+    for (size_t i = 0; i < n && (i == 0 || text[i] != ' '); i++) {
         if (!token_char((unsigned char)text[i]) || i >= 32) return false;
     }
     return true;
@@ -69,12 +69,18 @@ static bool all_values(ws_slice slice) {
     return true;
 }
 
-/* field-name ":" OWS field-value OWS; no white space before the colon, no folding (RFC 9112 5) */
-static bool parse_header(ws_http_header* header, ws_slice line) {
+/* How many characters of a token the slice begins with. */
+static size_t token_length(ws_slice slice) {
     size_t i = 0;
-    while (i < line.len && token_char((unsigned char)line.at[i])) {
+    while (i < slice.len && token_char((unsigned char)slice.at[i])) {
         i++;
     }
+    return i;
+}
+
+/* field-name ":" OWS field-value OWS; no white space before the colon, no folding (RFC 9112 5) */
+static bool parse_header(ws_http_header* header, ws_slice line) {
+    size_t i = token_length(line);
     if (i == 0 || i == line.len || line.at[i] != ':') return false;
     header->name = (ws_slice){line.at, i};
     header->value = trim((ws_slice){line.at + i + 1, line.len - i - 1});
@@ -122,7 +128,8 @@ static bool parse_request_line(ws_http_head* head, ws_slice line) {
     head->method = (ws_slice){line.at, (size_t)(first - line.at)};
     head->target = (ws_slice){first + 1, (size_t)(second - first - 1)};
     ws_slice version = {second + 1, (size_t)(end - second - 1)};
-    return ws_slice_equal(version, "HTTP/1.1") && all_values(head->target);
+    return token_length(head->method) == head->method.len && head->method.len && all_values(head->target) &&
+           ws_slice_equal(version, "HTTP/1.1");
 }
 
 const char* ws_http_parse_request(ws_http_head* head, const char* text, size_t n) {
@@ -175,11 +182,8 @@ bool ws_slice_equal_nocase(ws_slice slice, const char* text) {
 }
 
 bool ws_http_name_ok(const char* name) {
-    size_t n = strlen(name);
-    for (size_t i = 0; i < n; i++) {
-        if (!token_char((unsigned char)name[i])) return false;
-    }
-    return n > 0;
+    ws_slice slice = {name, strlen(name)};
+    return slice.len && token_length(slice) == slice.len;
 }
 
 bool ws_http_value_ok(const char* value) {

@@ -32,8 +32,8 @@ typedef struct ws_http_head {
 size_t ws_http_head_length(const char* text, size_t n, size_t* scanned);
 
 /*
- * Could text[0..n) be the start of an HTTP response (request: of a GET)? It lets a peer that speaks something else be
- * told from a slow one at its first bytes.
+ * Could text[0..n) be the start of an HTTP/1.1 response (of a request with any method)? It lets a peer that speaks
+ * something else be told from a slow one at its first bytes.
  */
 bool ws_http_response_prefix(const char* text, size_t n);
 bool ws_http_request_prefix(const char* text, size_t n);
