@@ -15,6 +15,9 @@
 extern "C" {
 #endif
 
+/* wsConnNew, and on failure why in `text` (a line, cut to size). */
+int32_t ws_conn_new(const wsOptions* options, wsConn** conn, char* text, size_t size);
+
 /* -- the owner token -- */
 
 /* Take it: true if it was free. The calling thread's own second take fails too (ws_conn_is_mine tells). */
@@ -54,12 +57,13 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max);
 /* -- the inline driver: the calling thread does the work itself -- */
 
 /*
- * One turn of a call that waits: step if somebody else does not, and if that brought nothing wait until the connection
- * has something, another thread woke us, or `deadline` (ms of wsNow; INT64_MAX: none). 0: look again;
- * WS_ERR_RECEIVE_TIMEOUT: the deadline has passed; WS_ERR_INTERRUPTED: a signal came; WS_ERR_CONCURRENCY: this very
- * thread holds the token. Needs no token and no GIL; call it in a loop around the condition waited for.
+ * One turn of a call that waits: step if nobody else does, and if that brought nothing wait until the connection has
+ * something, another thread woke us, or `deadline` (ms of wsNow; INT64_MAX: none). `for_events`: what is there for
+ * ws_conn_next is something, too. 0: look again; WS_ERR_RECEIVE_TIMEOUT: the deadline has passed; WS_ERR_INTERRUPTED: a
+ * signal came; WS_ERR_CONCURRENCY: this very thread holds the token. Needs no token and no GIL; call it in a loop
+ * around the condition waited for.
  */
-int32_t ws_inline_turn(wsConn* conn, int64_t deadline);
+int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events);
 
 /* Wake every thread that is inside ws_inline_turn. Any thread. */
 void ws_inline_wake(wsConn* conn);
@@ -79,14 +83,14 @@ int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length
 int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
                               ws_ticket* ticket);
 
-/* Hold writing back while several messages are queued, so that they go out in one piece; nests. */
-void ws_conn_cork(wsConn* conn);
-void ws_conn_uncork(wsConn* conn);
+/* ws_conn_send without writing: for many messages in one write, which ws_conn_flush then does. */
+int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket);
+void ws_conn_flush(wsConn* conn);
 
-/* Is everything up to the ticket's end written? */
-bool ws_conn_written(wsConn* conn, const ws_ticket* ticket);
+/* Is it written? 1 yes, 0 not yet; WS_ERR_LOST, WS_ERR_CLOSED or what broke the connection: it never will be. */
+int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket);
 
-/* Take the message back if none of it has been written: true. False: it is on its way and counts as accepted. */
+/* Take a whole message back: true if none of it is written and none is queued behind it. Else it counts as accepted. */
 bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket);
 
 /* -- pings that can be waited for -- */

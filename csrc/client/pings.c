@@ -72,4 +72,6 @@ double ws_pings_time(const ws_pings* pings, uint64_t id) {
     return seconds > 0 ? seconds : 0;
 }
 
-void ws_pings_free(ws_pings* pings) { free_from(&pings->latest); }
+void ws_pings_free(ws_pings* pings) {
+    free_from(&pings->latest);
+}

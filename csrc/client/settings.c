@@ -3,10 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char* copy(const char* text) { return text ? strdup(text) : NULL; }
+static char* copy(const char* text) {
+    return text ? strdup(text) : NULL;
+}
 
 /* Zero is the default, a negative time is none. */
-static int64_t timeout_or(int64_t ms, int64_t fallback) { return ms < 0 ? INT64_MAX : ms == 0 ? fallback : ms; }
+static int64_t timeout_or(int64_t ms, int64_t fallback) {
+    return ms < 0 ? INT64_MAX : ms == 0 ? fallback : ms;
+}
 
 static void read_limits(ws_settings* settings, const wsOptions* options) {
     settings->open_timeout = timeout_or(options->openTimeout, 10000);
@@ -80,7 +84,8 @@ int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_err
     if (!rc) rc = ws_url_parse(&settings->url, options->url, error);
     if (rc) return rc;
     if (settings->url.secure) {
-        return ws_error_set(error, WS_ERR_URL, "%.200s: wss:// is not supported by this version, use ws://", options->url);
+        return ws_error_set(error, WS_ERR_URL, "%.200s: wss:// is not supported by this version, use ws://",
+                            options->url);
     }
     read_limits(settings, options);
     if (!copy_request(settings, options)) return ws_error_set(error, WS_ERR_MEMORY, "no memory for the options");

@@ -187,6 +187,7 @@ static int32_t refuse(int* status, int with, ws_error* error, int32_t code, cons
 /* 16 bytes in base64: 22 characters and "==" (RFC 6455 4.2.1, 5). */
 static bool key_ok(const ws_slice* key) {
     if (!key || key->len != WS_KEY_SIZE || memcmp(key->at + WS_KEY_SIZE - 2, "==", 2) != 0) return false;
+    if (memchr(key->at, '=', WS_KEY_SIZE - 2)) return false; /* which the decoder would take */
     unsigned char bytes[WS_KEY_SIZE];
     return EVP_DecodeBlock(bytes, (const unsigned char*)key->at, WS_KEY_SIZE) == 18;
 }

@@ -199,13 +199,17 @@ static int32_t reply_close(ws_protocol* protocol, uint16_t code, const char* rea
     return ws_writer_close(&protocol->writer, code, reason, strlen(reason));
 }
 
+const char* ws_protocol_failure_reason(const ws_protocol* protocol) {
+    const char* text = ws_error_text(&protocol->error);
+    return strlen(text) <= WS_FRAME_MAX_CONTROL - 2 ? text : wsErrorString(protocol->error.code);
+}
+
 static int32_t reply_failure(ws_protocol* protocol, uint16_t code) {
     if (protocol->server && protocol->phase == WS_PHASE_FAILED) {
         return ws_protocol_refuse(protocol, protocol->status, ws_error_text(&protocol->error));
     }
     if (code == 0) return WS_OK;
-    const char* text = ws_error_text(&protocol->error);
-    return reply_close(protocol, code, strlen(text) <= 123 ? text : wsErrorString(protocol->error.code));
+    return reply_close(protocol, code, ws_protocol_failure_reason(protocol));
 }
 
 int32_t ws_protocol_reply(ws_protocol* protocol, const ws_event* event) {

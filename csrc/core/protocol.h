@@ -93,6 +93,9 @@ bool ws_protocol_finished(const ws_protocol* protocol);
  */
 int32_t ws_protocol_reply(ws_protocol* protocol, const ws_event* event);
 
+/* The reason that a failure's close frame carries: the error's text where it fits, else the code's. */
+const char* ws_protocol_failure_reason(const ws_protocol* protocol);
+
 /* For all else that is sent: ws_writer_... on &protocol->writer. */
 
 #endif

@@ -59,8 +59,8 @@ int32_t ws_writer_control(ws_writer* writer, uint8_t opcode, const void* data, s
 
 int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len) {
     if (writer->closed) return WS_OK;
-    if (ws_buf_len(&writer->out) < PONG_BACKLOG) return write_frame(writer, WS_OPCODE_PONG, true, data, len);
-    writer->pong_held = true;
+    writer->pong_held = ws_buf_len(&writer->out) >= PONG_BACKLOG; /* else it overtakes one that is held */
+    if (!writer->pong_held) return write_frame(writer, WS_OPCODE_PONG, true, data, len);
     writer->pong_len = (uint8_t)len;
     if (len) memcpy(writer->pong, data, len);
     return WS_OK;
@@ -86,6 +86,11 @@ int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, si
     if (!rc) rc = write_frame(writer, WS_OPCODE_CLOSE, true, payload, empty ? 0 : len + 2);
     if (!rc) writer->closed = true;
     return rc;
+}
+
+void ws_writer_take_back(ws_writer* writer, size_t n) {
+    writer->out.end -= n;
+    writer->total -= n;
 }
 
 const uint8_t* ws_writer_output(ws_writer* writer, size_t* len) {

@@ -50,6 +50,9 @@ int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len);
  */
 int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, size_t len);
 
+/* Take the last `n` queued bytes back: whole frames, none of them written. */
+void ws_writer_take_back(ws_writer* writer, size_t n);
+
 /* The bytes to write now; *len is 0 when there are none. Valid until the next call on the writer. */
 const uint8_t* ws_writer_output(ws_writer* writer, size_t* len);
 

@@ -30,12 +30,17 @@ static void tcp_shutdown(ws_transport* transport) {
     shutdown((int)transport->fd, SHUT_WR);
 }
 
+static void tcp_abort(ws_transport* transport) {
+    ws_tcp_reset_on_close(transport->fd);
+    shutdown((int)transport->fd, SHUT_RDWR);
+}
+
 static void tcp_close(ws_transport* transport) {
     ws_tcp_close(transport->fd);
     *transport = (ws_transport){.fd = -1};
 }
 
 void ws_transport_tcp(ws_transport* transport, intptr_t fd) {
-    static const ws_transport_ops ops = {tcp_read, tcp_write, tcp_ready_now, tcp_shutdown, tcp_close};
+    static const ws_transport_ops ops = {tcp_read, tcp_write, tcp_ready_now, tcp_shutdown, tcp_abort, tcp_close};
     *transport = (ws_transport){.ops = &ops, .fd = fd};
 }

@@ -1,0 +1,83 @@
+/*
+ * A connection: one protocol, one transport, their deadlines. What is inside, for the files of this room.
+ *
+ * Two guards. The token (one owner at a time) guards receiving: the opening, the reader, the inbox. The mutex guards
+ * sending and state: the writer, pings, waiters, close info, failure, the transport's life. Who holds the token may
+ * take the mutex, never the other way round. While opening, only the token's owner touches the writer.
+ */
+#ifndef WS_CLIENT_CONN_H
+#define WS_CLIENT_CONN_H
+
+#include <stdatomic.h>
+
+#include "client/engine.h"
+#include "client/inbox.h"
+#include "client/opening.h"
+#include "client/pings.h"
+#include "client/settings.h"
+#include "core/protocol.h"
+#include "net/thread.h"
+#include "net/transport.h"
+
+/* A thread that waits in ws_inline_turn; lives on its stack. */
+typedef struct ws_waiter {
+    struct ws_waiter* next;
+    intptr_t wake;
+} ws_waiter;
+
+struct wsConn {
+    ws_settings settings;
+    atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
+    ws_mutex mutex;
+    atomic_int state;   /* wsState; changed under the mutex */
+    atomic_int waiting; /* how many waiters there are */
+
+    /* -- guarded by the token -- */
+    ws_opening opening;
+    ws_inbox inbox;
+    double read_time;   /* of the last read, seconds since the epoch */
+    bool unparsed;      /* bytes were read that `next` has not looked at */
+    bool ended;         /* nothing more will be read from the socket */
+    bool close_pending; /* WS_EVENT_CLOSED is still to be handed out */
+
+    /* -- guarded by the mutex -- */
+    ws_transport transport;
+    uint32_t generation; /* of the transport's descriptor */
+    bool write_broken;   /* the system refuses to write: what is queued is lost */
+    bool aborted;        /* break off at the next step */
+    bool lingering;      /* both sides are done talking: waiting only for the peer to end the stream */
+    int64_t deadline;    /* of opening, closing or lingering, ms; INT64_MAX: none */
+    ws_pings pings;
+    ws_close_info close_info;
+    ws_error failure;
+    ws_waiter* waiters;
+
+    ws_protocol protocol; /* its reader is the token's, its writer the mutex's */
+    ws_buf request;       /* what we sent to upgrade */
+    _Atomic uint64_t messages_sent, messages_received, bytes_received, pings_received, pongs_received;
+};
+
+/* ---- for the files of this room ---- */
+
+static inline void ws_conn_lock(wsConn* conn) {
+    ws_mutex_lock(&conn->mutex);
+}
+static inline void ws_conn_unlock(wsConn* conn) {
+    ws_mutex_unlock(&conn->mutex);
+}
+
+/* Write what the socket takes now. With the mutex held. True if anything went out. */
+bool ws_conn_write_out(wsConn* conn);
+
+/* Queue our close frame and set the deadline for the peer's; with the mutex held. 0 or a code. */
+int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len);
+
+/* Record what broke the connection, if nothing did before. With the mutex held. */
+void ws_conn_set_failure(wsConn* conn, const ws_error* error);
+
+/* The waiters: join and leave take the mutex, wake needs it held. */
+void ws_conn_join(wsConn* conn, ws_waiter* waiter);
+void ws_conn_leave(wsConn* conn, ws_waiter* waiter);
+void ws_conn_wake_waiters(wsConn* conn);
+
+#endif

@@ -1,0 +1,83 @@
+/* Looking at a connection. */
+#include <stdio.h>
+#include <string.h>
+
+#include <arpa/inet.h>
+
+#include "client/conn.h"
+#include "net/tcp.h"
+
+wsState wsConnState(wsConn* conn) {
+    return (wsState)atomic_load(&conn->state);
+}
+
+const char* wsConnError(wsConn* conn) {
+    ws_conn_lock(conn);
+    const char* text = ws_error_text(&conn->failure); /* the first failure stays: so does its text */
+    ws_conn_unlock(conn);
+    return text;
+}
+
+void ws_conn_failure(wsConn* conn, ws_failure* failure) {
+    ws_conn_lock(conn);
+    const ws_error* error = &conn->failure;
+    *failure = (ws_failure){error->code, error->os_error, error->http_status,
+                            error->size, error->max_size, ws_error_text(error)};
+    ws_conn_unlock(conn);
+}
+
+void ws_conn_close_info(wsConn* conn, ws_close_info* info) {
+    ws_conn_lock(conn);
+    *info = conn->close_info;
+    ws_conn_unlock(conn);
+}
+
+static const char* text_of(const ws_buf* buf, size_t* length) {
+    *length = ws_buf_len(buf);
+    return *length ? (const char*)ws_buf_head(buf) : NULL;
+}
+
+const char* ws_conn_request(wsConn* conn, size_t* length) {
+    return text_of(&conn->request, length);
+}
+
+const char* ws_conn_response(wsConn* conn, size_t* length) {
+    bool arrived = wsConnState(conn) != WS_STATE_CONNECTING; /* before, the owner may be writing it */
+    *length = 0;
+    return arrived ? text_of(&conn->protocol.head, length) : NULL;
+}
+
+const char* ws_conn_subprotocol(wsConn* conn) {
+    bool opened = wsConnState(conn) != WS_STATE_CONNECTING && conn->protocol.subprotocol >= 0;
+    return opened ? conn->settings.request.subprotocols[conn->protocol.subprotocol] : NULL;
+}
+
+static bool address_text(const ws_address* address, char* host, size_t size, uint16_t* port) {
+    const struct sockaddr_in* v4 = (const struct sockaddr_in*)&address->storage;
+    const struct sockaddr_in6* v6 = (const struct sockaddr_in6*)&address->storage;
+    bool is_v6 = address->storage.ss_family == AF_INET6;
+    const void* bytes = is_v6 ? (const void*)&v6->sin6_addr : &v4->sin_addr;
+    *port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
+    return inet_ntop(address->storage.ss_family, bytes, host, (socklen_t)size) != NULL;
+}
+
+bool ws_conn_address(wsConn* conn, bool remote, char* host, size_t size, uint16_t* port) {
+    ws_address address;
+    ws_conn_lock(conn);
+    bool known = conn->transport.ops && (remote ? ws_tcp_remote : ws_tcp_local)(conn->transport.fd, &address) == 0;
+    ws_conn_unlock(conn);
+    return known && address_text(&address, host, size, port);
+}
+
+void ws_conn_counters(wsConn* conn, ws_counters* counters) {
+    ws_conn_lock(conn);
+    const ws_writer* writer = &conn->protocol.writer;
+    *counters = (ws_counters){.messages_sent = conn->messages_sent,
+                              .messages_received = conn->messages_received,
+                              .bytes_sent = writer->total - ws_buf_len(&writer->out),
+                              .bytes_received = conn->bytes_received,
+                              .pings_received = conn->pings_received,
+                              .pongs_received = conn->pongs_received,
+                              .latency = conn->pings.latency};
+    ws_conn_unlock(conn);
+}

@@ -1,0 +1,201 @@
+/* What any thread may do to a connection: send, ping, close. */
+#include <errno.h>
+#include <string.h>
+
+#include "client/conn.h"
+#include "net/sys.h"
+
+bool ws_conn_write_out(wsConn* conn) {
+    bool any = false;
+    size_t n;
+    if (!conn->transport.ops || conn->write_broken) return false;
+    for (;;) {
+        const uint8_t* from = ws_writer_output(&conn->protocol.writer, &n);
+        if (n == 0) return any;
+        ssize_t written = conn->transport.ops->write(&conn->transport, from, n);
+        if (written == -EAGAIN) return any;
+        if (written < 0) {
+            conn->write_broken = true; /* what the peer said before is still to be read: the reader finds the end */
+            return true;
+        }
+        ws_writer_written(&conn->protocol.writer, (size_t)written);
+        any = true;
+    }
+}
+
+/* May messages be sent now? 0 or the code that says why not. With the mutex held. */
+static int32_t check_open(wsConn* conn) {
+    switch ((wsState)conn->state) {
+    case WS_STATE_CONNECTING:
+        return WS_ERR_STATE;
+    case WS_STATE_OPEN:
+        if (conn->aborted || conn->write_broken) return conn->failure.code ? conn->failure.code : WS_ERR_LOST;
+        return WS_OK;
+    default:
+        return conn->failure.code ? conn->failure.code : WS_ERR_CLOSED;
+    }
+}
+
+/* What is queued now begins here. */
+static uint64_t position(const wsConn* conn) {
+    return conn->protocol.writer.total;
+}
+
+/* With the mutex held. */
+static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length, int fragment, ws_ticket* ticket) {
+    if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_ARGUMENT;
+    if (!data && length) return WS_ERR_ARGUMENT;
+    int32_t rc = check_open(conn);
+    if (rc) return rc;
+    ws_writer* writer = &conn->protocol.writer;
+    if (ws_buf_len(&writer->out) > conn->settings.write_limit) return WS_ERR_QUEUE_FULL;
+    uint8_t opcode = type == WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
+    ticket->start = position(conn);
+    rc = fragment < 0 ? ws_writer_message(writer, opcode, data, length)
+                      : ws_writer_fragment(writer, opcode, data, length, fragment == 1);
+    ticket->end = position(conn);
+    if (rc == WS_OK && fragment != 0) conn->messages_sent++;
+    return rc;
+}
+
+/* Write now what can be written; who waits for the socket must look at it anew if that was not all. With the mutex
+ * held. */
+static void write_or_wake(wsConn* conn) {
+    ws_conn_write_out(conn);
+    if (ws_buf_len(&conn->protocol.writer.out)) ws_conn_wake_waiters(conn);
+}
+
+int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    int32_t rc = queue(conn, type, data, length, -1, ticket);
+    if (rc == WS_OK) write_or_wake(conn);
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
+                              ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    int32_t rc = queue(conn, type, data, length, final, ticket);
+    if (rc == WS_OK) write_or_wake(conn);
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    int32_t rc = queue(conn, type, data, length, -1, ticket);
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+void ws_conn_flush(wsConn* conn) {
+    ws_conn_lock(conn);
+    write_or_wake(conn);
+    ws_conn_unlock(conn);
+}
+
+int32_t wsConnSend(wsConn* conn, int32_t type, const void* data, size_t length) {
+    ws_ticket ticket;
+    return ws_conn_send(conn, type, data, length, &ticket);
+}
+
+int32_t wsConnSendFragment(wsConn* conn, int32_t type, const void* data, size_t length, int32_t final) {
+    ws_ticket ticket;
+    return ws_conn_send_fragment(conn, type, data, length, final != 0, &ticket);
+}
+
+/* The position of the first byte that has not been written. */
+static uint64_t written_up_to(const wsConn* conn) {
+    return position(conn) - ws_buf_len(&conn->protocol.writer.out);
+}
+
+int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    int32_t rc = written_up_to(conn) >= ticket->end;
+    if (rc == 0 && (conn->state == WS_STATE_CLOSED || conn->write_broken)) {
+        rc = conn->failure.code ? conn->failure.code : WS_ERR_LOST;
+    }
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    bool untouched = ticket->start >= written_up_to(conn) && ticket->end == position(conn);
+    if (untouched) {
+        ws_writer_take_back(&conn->protocol.writer, (size_t)(ticket->end - ticket->start));
+        conn->messages_sent--;
+    }
+    ws_conn_unlock(conn);
+    return untouched;
+}
+
+size_t wsConnQueued(wsConn* conn) {
+    ws_conn_lock(conn);
+    size_t n = ws_buf_len(&conn->protocol.writer.out);
+    ws_conn_unlock(conn);
+    return n;
+}
+
+/* ---- control frames ---- */
+
+static int32_t control(wsConn* conn, uint8_t opcode, const void* data, size_t length) {
+    if (!data && length) return WS_ERR_ARGUMENT;
+    int32_t rc = check_open(conn);
+    if (!rc) rc = ws_writer_control(&conn->protocol.writer, opcode, data, length);
+    if (!rc) write_or_wake(conn);
+    return rc;
+}
+
+int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id) {
+    uint8_t random[4];
+    if (!data && length == 0) {
+        if (!ws_sys_random(random, sizeof random)) return WS_ERR_SYSTEM;
+        data = random;
+        length = sizeof random;
+    }
+    if (length > WS_FRAME_MAX_CONTROL) return WS_ERR_ARGUMENT;
+    ws_conn_lock(conn);
+    int32_t rc = check_open(conn);
+    if (!rc) rc = ws_pings_add(&conn->pings, data, length, ws_sys_nanos(), id);
+    if (!rc) rc = control(conn, WS_OPCODE_PING, data, length);
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+int32_t wsConnPing(wsConn* conn, const void* data, size_t length) {
+    uint64_t id;
+    return ws_conn_ping(conn, data ? data : "", length, &id);
+}
+
+int32_t wsConnPong(wsConn* conn, const void* data, size_t length) {
+    ws_conn_lock(conn);
+    int32_t rc = control(conn, WS_OPCODE_PONG, data, length);
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+double ws_conn_pong_time(wsConn* conn, uint64_t id) {
+    ws_conn_lock(conn);
+    double seconds = ws_pings_time(&conn->pings, id);
+    ws_conn_unlock(conn);
+    return seconds;
+}
+
+/* ---- closing ---- */
+
+int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason) {
+    size_t len = reason ? strlen(reason) : 0;
+    int32_t rc = WS_OK;
+    ws_conn_lock(conn);
+    bool open = conn->state == WS_STATE_OPEN && !conn->aborted;
+    bool connecting = conn->state == WS_STATE_CONNECTING;
+    if (open) {
+        rc = ws_conn_begin_close(conn, WS_BY_US, code, reason, len);
+        if (rc == WS_OK) ws_conn_wake_waiters(conn);
+    }
+    ws_conn_unlock(conn);
+    if (connecting) wsConnAbort(conn);
+    return rc;
+}

@@ -1,0 +1,118 @@
+/* The inline driver: the thread that wants something from a connection does the work itself; and the loop-less API. */
+#include <errno.h>
+
+#include "client/conn.h"
+#include "net/poll.h"
+#include "net/sys.h"
+#include "net/wake.h"
+
+enum { MAX_INTERESTS = 4 };
+
+/* What one turn waits for. */
+typedef struct turn {
+    ws_poll_item items[MAX_INTERESTS + 1];
+    size_t n;
+    int64_t deadline;
+} turn;
+
+static void add_item(turn* t, intptr_t fd, uint32_t events) {
+    t->items[t->n++] = (ws_poll_item){.fd = fd, .events = events};
+}
+
+/* Step, and note what to wait for. True if it brought something: then there is no need to wait. */
+static bool take_step(wsConn* conn, turn* t, bool for_events) {
+    ws_interest interests[MAX_INTERESTS];
+    bool any = ws_conn_step(conn, ws_sys_now(), 1) || (for_events && ws_conn_ready_now(conn));
+    size_t n = ws_conn_interests(conn, interests, MAX_INTERESTS);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t events = (interests[i].wants & WS_WANT_READ ? WS_POLL_READ : 0) |
+                          (interests[i].wants & WS_WANT_WRITE ? WS_POLL_WRITE : 0);
+        add_item(t, interests[i].fd, events);
+    }
+    int64_t due = ws_conn_next_deadline(conn);
+    if (due < t->deadline) t->deadline = due;
+    return any;
+}
+
+/* Step if the token is free. True if there is something to look at. */
+static bool try_step(wsConn* conn, turn* t, bool for_events) {
+    if (!ws_conn_take(conn)) return false;
+    bool any = take_step(conn, t, for_events);
+    ws_conn_release(conn);
+    return any;
+}
+
+/* Wait for what was noted. 0 or WS_ERR_INTERRUPTED. */
+static int32_t wait_for(turn* t) {
+    int64_t now = ws_sys_now();
+    int64_t timeout = t->deadline == INT64_MAX ? -1 : t->deadline > now ? t->deadline - now : 0;
+    int rc = ws_poll_few(t->items, t->n, timeout);
+    return rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
+}
+
+/* With the waiter joined: whatever happens from here on wakes us. */
+static int32_t joined_turn(wsConn* conn, intptr_t wake, int64_t deadline, bool for_events) {
+    turn t = {.deadline = deadline};
+    if (try_step(conn, &t, for_events)) return WS_OK;
+    if (ws_sys_now() >= deadline) return WS_ERR_RECEIVE_TIMEOUT;
+    add_item(&t, wake, WS_POLL_READ);
+    return wait_for(&t);
+}
+
+int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events) {
+    ws_waiter waiter;
+    if (ws_conn_is_mine(conn)) return WS_ERR_CONCURRENCY;
+    ws_conn_join(conn, &waiter);
+    int32_t rc = waiter.wake < 0 ? WS_ERR_SYSTEM : joined_turn(conn, waiter.wake, deadline, for_events);
+    ws_conn_leave(conn, &waiter);
+    return rc;
+}
+
+/* ---- the public steps ---- */
+
+int32_t wsConnStep(wsConn* conn, int64_t now) {
+    if (!ws_conn_take(conn)) return WS_ERR_CONCURRENCY;
+    ws_conn_step(conn, now, 1);
+    ws_conn_release(conn);
+    return WS_OK;
+}
+
+int32_t wsConnNext(wsConn* conn, wsEvent* event) {
+    if (!ws_conn_take(conn)) return 0;
+    size_t n = ws_conn_next(conn, event, 1);
+    ws_conn_release(conn);
+    return (int32_t)n;
+}
+
+int32_t wsConnWait(wsConn* conn, int64_t timeout) {
+    int64_t deadline = timeout < 0 ? INT64_MAX : ws_sys_now() + timeout;
+    int32_t rc = ws_inline_turn(conn, deadline, true);
+    if (rc == WS_ERR_RECEIVE_TIMEOUT) return WS_OK;
+    return rc ? rc : wsConnStep(conn, ws_sys_now());
+}
+
+/* The only interest of a connection today; racing connects will have several. */
+static bool interest(wsConn* conn, ws_interest* out) {
+    if (!ws_conn_take(conn)) return false;
+    size_t n = ws_conn_interests(conn, out, 1);
+    ws_conn_release(conn);
+    return n == 1;
+}
+
+intptr_t wsConnFd(wsConn* conn) {
+    ws_interest out;
+    return interest(conn, &out) ? out.fd : -1;
+}
+
+int32_t wsConnWants(wsConn* conn) {
+    ws_interest out;
+    return interest(conn, &out) ? (int32_t)out.wants : 0;
+}
+
+int64_t wsConnTimeout(wsConn* conn, int64_t now) {
+    if (!ws_conn_take(conn)) return -1;
+    int64_t due = ws_conn_ready_now(conn) ? now : ws_conn_next_deadline(conn);
+    ws_conn_release(conn);
+    if (due == INT64_MAX) return -1;
+    return due > now ? due - now : 0;
+}
