@@ -7,18 +7,21 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 
+has_library() { pkg-config --exists "$1" 2>/dev/null; }
+has_python() { "$python" -c "$1" 2>/dev/null; }
+
 # Prints the Debian packages for what is not there.
 missing_packages() {
   command -v cc >/dev/null || echo gcc libc6-dev
   command -v cmake >/dev/null || echo cmake
-  command -v pkg-config >/dev/null || { echo pkg-config libssl-dev libjansson-dev libcmocka-dev; return; }
-  pkg-config --exists libcrypto || echo libssl-dev
-  pkg-config --exists jansson || echo libjansson-dev
+  command -v pkg-config >/dev/null || echo pkg-config
+  has_library libcrypto || echo libssl-dev
+  has_library jansson || echo libjansson-dev
   [ "$1" = c ] && return
-  pkg-config --exists cmocka || echo libcmocka-dev
+  has_library cmocka || echo libcmocka-dev
   command -v c++ >/dev/null || echo g++
-  "$python" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
-  "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || echo python3-dev
+  has_python 'import ensurepip, venv' || echo python3-venv
+  has_python 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' || echo python3-dev
 }
 
 install_packages() {
