@@ -7,12 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from wsclient.testing import ChatServer
 
 from conftest import Program
+from wsclient import _core
+from wsclient.exceptions import ERRORS
+from wsclient.models import MessageInfo
+from wsclient.testing import ChatServer
 from wsclient.ws_client import WSClient
 
 DEADLINE = 20.0
+TO_ME = MessageInfo.SEND_BACK | MessageInfo.NO_BROADCAST
 
 
 def blocks(root: Path, language: str) -> list[str]:
@@ -69,7 +73,7 @@ def test_chat(root: Path, chat_server: ChatServer) -> None:
     code = here(block(root, "python", "client.run()"), chat_server)
     with WSClient(chat_server.host, chat_server.port, "Bob") as bob:
         heard = bob.messages()
-        bob.send_message("ready", 3)
+        bob.send_message("ready", TO_ME)
         assert next(heard).text == "ready"
         with Program(sys.executable, "-u", "-c", code) as alice:
             message = next(heard)
@@ -88,7 +92,7 @@ def test_the_command_lines(root: Path, chat_server: ChatServer) -> None:
     serve, chat, once = block(root, "", "wsclient serve").splitlines()
     with WSClient(chat_server.host, chat_server.port, "Bob") as bob:
         heard = bob.messages()
-        bob.send_message("ready", 3)
+        bob.send_message("ready", TO_ME)
         assert next(heard).text == "ready"
         for command, said in ((chat.split("#")[0], "from standard input"), (once, "hello")):
             result = run_shell(f"echo 'from standard input' | {here(command, chat_server)}", root)
@@ -105,7 +109,7 @@ def test_the_lines_for_c(root: Path, chat_server: ChatServer, tmp_path: Path) ->
     assert (result.returncode, result.stderr) == (0, "")
     with WSClient(chat_server.host, chat_server.port, "Bob") as bob:
         heard = bob.messages()
-        bob.send_message("ready", 3)
+        bob.send_message("ready", TO_ME)
         assert next(heard).text == "ready"
         arguments = here(run_line, chat_server).replace('"hello from C"', "hello").split()[1:]
         with Program(program, *arguments) as carol:
@@ -139,6 +143,16 @@ def test_the_verbs_exist(root: Path) -> None:
     verbs = set(re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)$", text, re.MULTILINE))
     assert len(verbs) > 5
     assert [verb for pair in verbs for verb in pair if verb and f"\n{verb}:" not in makefile] == []
+
+
+def test_the_page_of_errors_is_the_table(root: Path) -> None:
+    faults = {1: "caller", 2: "peer", 3: "system", 4: "memory"}
+    rows = [
+        f"| {name} | {code} | {faults[fault]} | {text} | `{ERRORS[name].__name__}` |"
+        for name, code, fault, text in _core.errors
+    ]
+    page = (root / "docs/errors.md").read_text().splitlines()
+    assert page[page.index("|---|---|---|---|---|") + 1 :] == rows
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md"])
