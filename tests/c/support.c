@@ -41,6 +41,18 @@ void fill_pattern(uint8_t* to, size_t n, bool text) {
     }
 }
 
+void add_text(ws_buf* out, ws_role role, uint8_t first, const char* payload) {
+    put_frame(out, first, role == SERVER ? test_key : NULL, payload, strlen(payload));
+}
+
+void add_pattern(ws_buf* out, ws_role role, uint8_t first, size_t n, bool text) {
+    uint8_t* payload = malloc(n ? n : 1);
+    assert_non_null(payload);
+    fill_pattern(payload, n, text);
+    put_frame(out, first, role == SERVER ? test_key : NULL, payload, n);
+    free(payload);
+}
+
 bool test_random(uint8_t* out, size_t n) {
     for (size_t i = 0; i < n; i++) {
         out[i] = test_key[i % 4];
@@ -54,16 +66,17 @@ bool no_random(uint8_t* out, size_t n) {
     return false;
 }
 
-/* Short payloads as they are, long ones by length and checksum. */
+/* Short payloads as they are, long ones and those with a NUL by length and checksum. */
 static void put_payload(ws_buf* events, const uint8_t* data, size_t n) {
     char line[64];
     uint64_t sum = UINT64_C(14695981039346656037); /* FNV-1a */
     for (size_t i = 0; i < n; i++) {
         sum = (sum ^ data[i]) * UINT64_C(1099511628211);
     }
-    if (n > 125) snprintf(line, sizeof line, " %zu bytes, sum %llx", n, (unsigned long long)sum);
-    put_text(events, n > 125 ? line : " ");
-    if (n <= 125) put(events, data, n);
+    bool readable = n <= 125 && !(n && memchr(data, 0, n));
+    snprintf(line, sizeof line, " %zu bytes, sum %llx", n, (unsigned long long)sum);
+    put_text(events, readable ? " " : line);
+    if (readable) put(events, data, n);
 }
 
 static void put_event(ws_buf* events, const ws_protocol* protocol, const ws_event* event) {

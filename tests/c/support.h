@@ -29,6 +29,14 @@ void fill_pattern(uint8_t* to, size_t n, bool text);
 extern const uint8_t test_key[4];   /* of masks: 37 fa 21 3d, as in RFC 6455 5.7 */
 extern const ws_limits wide_limits; /* that nothing here meets */
 
+/* Who reads a frame: the server's come masked by test_key. */
+typedef enum ws_role { CLIENT, SERVER } ws_role;
+enum { FIN = 0x80 };
+
+/* Append a frame for a reader in this role; its payload a text, or `n` bytes of the pattern. */
+void add_text(ws_buf* out, ws_role role, uint8_t first, const char* payload);
+void add_pattern(ws_buf* out, ws_role role, uint8_t first, size_t n, bool text);
+
 /* Randomness for a client under test: always test_key; or none at all. */
 bool test_random(uint8_t* out, size_t n);
 bool no_random(uint8_t* out, size_t n);
