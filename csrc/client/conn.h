@@ -69,8 +69,9 @@ static inline void ws_conn_unlock(wsConn* conn) {
 /* Write what the socket takes now. With the mutex held. True if anything went out. */
 bool ws_conn_write_out(wsConn* conn);
 
-/* Queue our close frame and set the deadline for the peer's; with the mutex held. 0 or a code. */
-int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len);
+/* Queue our close frame and set the deadline (in ms from now) for the peer's; with the mutex held. 0 or a code. */
+int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,
+                            int64_t timeout);
 
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);

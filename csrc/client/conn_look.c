@@ -11,6 +11,10 @@ wsState wsConnState(wsConn* conn) {
     return (wsState)atomic_load(&conn->state);
 }
 
+bool ws_conn_opened(wsConn* conn) {
+    return wsConnState(conn) != WS_STATE_CONNECTING && conn->protocol.phase == WS_PHASE_FRAMES;
+}
+
 const char* wsConnError(wsConn* conn) {
     ws_conn_lock(conn);
     const char* text = ws_error_text(&conn->failure); /* the first failure stays: so does its text */

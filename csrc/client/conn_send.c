@@ -185,17 +185,19 @@ double ws_conn_pong_time(wsConn* conn, uint64_t id) {
 
 /* ---- closing ---- */
 
-int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason) {
-    size_t len = reason ? strlen(reason) : 0;
+int32_t ws_conn_close(wsConn* conn, uint16_t code, const char* reason, size_t length, int64_t timeout) {
     int32_t rc = WS_OK;
     ws_conn_lock(conn);
-    bool open = conn->state == WS_STATE_OPEN && !conn->aborted;
     bool connecting = conn->state == WS_STATE_CONNECTING;
-    if (open) {
-        rc = ws_conn_begin_close(conn, WS_BY_US, code, reason, len);
+    if (conn->state == WS_STATE_OPEN && !conn->aborted) {
+        rc = ws_conn_begin_close(conn, WS_BY_US, code, reason, length, timeout);
         if (rc == WS_OK) ws_conn_wake_waiters(conn);
     }
     ws_conn_unlock(conn);
     if (connecting) wsConnAbort(conn);
     return rc;
+}
+
+int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason) {
+    return ws_conn_close(conn, code, reason, reason ? strlen(reason) : 0, conn->settings.close_timeout);
 }

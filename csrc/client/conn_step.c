@@ -48,14 +48,15 @@ static void linger(wsConn* conn, bool end_ours) {
 
 /* ---- what the protocol says ---- */
 
-int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len) {
+int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,
+                            int64_t timeout) {
     int32_t rc = ws_writer_close(&conn->protocol.writer, code, reason, len);
     if (rc) return rc;
     conn->close_info.sent = code;
     if (len) memcpy(conn->close_info.sent_reason, reason, len);
     if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = by;
     conn->state = WS_STATE_CLOSING;
-    conn->deadline = earlier(conn->deadline, after(ws_sys_now(), conn->settings.close_timeout));
+    conn->deadline = earlier(conn->deadline, after(ws_sys_now(), timeout));
     ws_conn_write_out(conn);
     return WS_OK;
 }
@@ -87,7 +88,7 @@ static void take_close(wsConn* conn, const ws_event* event) {
     ws_conn_lock(conn);
     conn->close_info.received = event->code;
     if (event->len) memcpy(conn->close_info.received_reason, event->data, event->len);
-    ws_conn_begin_close(conn, WS_BY_PEER, event->code, NULL, 0); /* it fails where ours went first */
+    ws_conn_begin_close(conn, WS_BY_PEER, event->code, NULL, 0, LINGER); /* it fails where ours went first */
     conn->state = WS_STATE_CLOSING;
     linger(conn, false);
     ws_conn_unlock(conn);

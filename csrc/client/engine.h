@@ -102,9 +102,17 @@ int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id
 /* The round trip in seconds, negative while the pong (its own or a later one's) has not come. */
 double ws_conn_pong_time(wsConn* conn, uint64_t id);
 
+/* -- closing -- */
+
+/* wsConnClose with a deadline of its own: `timeout` in ms, INT64_MAX for none. */
+int32_t ws_conn_close(wsConn* conn, uint16_t code, const char* reason, size_t length, int64_t timeout);
+
 /* -- looking -- */
 
 typedef enum ws_initiator { WS_BY_NOBODY = 0, WS_BY_US = 1, WS_BY_PEER = 2 } ws_initiator;
+
+/* Has the upgrade succeeded, whatever came after? False while connecting. */
+bool ws_conn_opened(wsConn* conn);
 
 /* How it ended, or is ending; copied out. `received` and `sent` are 0 where there was no close frame. */
 typedef struct ws_close_info {

@@ -1,0 +1,70 @@
+// From the engine's error table to Python exceptions: wsclient.exceptions knows the classes, this knows the facts.
+#include "binding.hpp"
+
+static py::dict no_details(const std::string& url) {
+    using namespace py::literals;
+    return py::dict("url"_a = url, "opened"_a = false, "closed"_a = false, "os_error"_a = 0, "http_status"_a = 0,
+                    "size"_a = 0, "max_size"_a = 0, "response"_a = py::none(), "received"_a = py::none(),
+                    "sent"_a = py::none(), "by"_a = 0);
+}
+
+static py::dict details(const Client& client, const ws_failure& failure) {
+    py::dict known = no_details(client.url);
+    ws_close_info info;
+    ws_conn_close_info(client.conn, &info);
+    size_t length;
+    const char* response = ws_conn_response(client.conn, &length);
+    known["opened"] = ws_conn_opened(client.conn);
+    known["closed"] = wsConnState(client.conn) >= WS_STATE_CLOSING;
+    known["os_error"] = failure.os_error;
+    known["http_status"] = failure.http_status;
+    known["size"] = failure.size;
+    known["max_size"] = failure.max_size;
+    if (response) known["response"] = py::bytes(response, length);
+    known["received"] = close_frame(info.received, info.received_reason);
+    known["sent"] = close_frame(info.sent, info.sent_reason);
+    known["by"] = static_cast<int>(info.by);
+    return known;
+}
+
+static py::object make_exception(int32_t code, const char* text, const py::dict& known) {
+    py::object make = py::module_::import("wsclient.exceptions").attr("from_core");
+    return make(wsErrorName(code), text, known);
+}
+
+[[noreturn]] static void raise(const py::object& exception) {
+    PyErr_SetObject(py::type::handle_of(exception).ptr(), exception.ptr());
+    throw py::error_already_set();
+}
+
+void raise_error(const Client& client, int32_t code, const char* text) {
+    ws_failure failure;
+    ws_conn_failure(client.conn, &failure);
+    if (!text) text = failure.code == code ? failure.text : wsErrorString(code);
+    raise(make_exception(code, text, details(client, failure)));
+}
+
+py::object end_exception(const Client& client) {
+    ws_failure failure;
+    ws_conn_failure(client.conn, &failure);
+    int32_t code = failure.code ? failure.code : static_cast<int32_t>(WS_ERR_CLOSED);
+    const char* text = failure.code ? failure.text : wsErrorString(code);
+    return make_exception(code, text, details(client, failure));
+}
+
+void raise_end(const Client& client) {
+    raise(end_exception(client));
+}
+
+void raise_unconnected(const std::string& url, int32_t code, const char* text) {
+    raise(make_exception(code, text, no_details(url)));
+}
+
+void bind_errors(py::module_& m) {
+    py::list rows;
+#define WS_ERROR_TUPLE(name, code, fault, text)                                                                        \
+    rows.append(py::make_tuple(#name, code, static_cast<int>(WS_FAULT_##fault), text));
+    WS_ERROR_TABLE(WS_ERROR_TUPLE)
+#undef WS_ERROR_TUPLE
+    m.attr("errors") = py::tuple(rows);
+}

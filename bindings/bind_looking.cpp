@@ -1,0 +1,55 @@
+// Looking at a connection.
+#include "binding.hpp"
+
+static py::object head_bytes(const Client& client, const char* (*head)(wsConn*, size_t*)) {
+    size_t length;
+    const char* bytes = head(client.conn, &length);
+    if (!bytes) return py::none();
+    return py::bytes(bytes, length);
+}
+
+static py::object address(const Client& client, bool remote) {
+    char host[64];
+    uint16_t port;
+    if (!ws_conn_address(client.conn, remote, host, sizeof host, &port)) return py::none();
+    return py::make_tuple(host, port);
+}
+
+static py::tuple close_info(const Client& client) {
+    ws_close_info info;
+    ws_conn_close_info(client.conn, &info);
+    return py::make_tuple(static_cast<int>(info.by), close_frame(info.received, info.received_reason),
+                          close_frame(info.sent, info.sent_reason), info.clean);
+}
+
+static py::dict counters(const Client& client) {
+    using namespace py::literals;
+    ws_counters counted;
+    ws_conn_counters(client.conn, &counted);
+    return py::dict("messages_sent"_a = counted.messages_sent, "messages_received"_a = counted.messages_received,
+                    "bytes_sent"_a = counted.bytes_sent, "bytes_received"_a = counted.bytes_received,
+                    "pings_received"_a = counted.pings_received, "pongs_received"_a = counted.pongs_received,
+                    "latency"_a = counted.latency);
+}
+
+static double latency(const Client& client) {
+    ws_counters counted;
+    ws_conn_counters(client.conn, &counted);
+    return counted.latency;
+}
+
+void bind_looking(ClientClass& client) {
+    client.def(
+        "fileno", [](const Client& self) { return wsConnFd(self.conn); }, "The socket's descriptor, or -1.");
+    client.def("counters", &counters, "What went over the connection.");
+    client.def_property_readonly("state", [](const Client& self) { return static_cast<int>(wsConnState(self.conn)); });
+    client.def_property_readonly("subprotocol", [](const Client& self) { return ws_conn_subprotocol(self.conn); });
+    client.def_property_readonly("request", [](const Client& self) { return head_bytes(self, ws_conn_request); });
+    client.def_property_readonly("response", [](const Client& self) { return head_bytes(self, ws_conn_response); });
+    client.def_property_readonly("local_address", [](const Client& self) { return address(self, false); });
+    client.def_property_readonly("remote_address", [](const Client& self) { return address(self, true); });
+    client.def_property_readonly("close_info", &close_info);
+    client.def_property_readonly("error",
+                                 [](const Client& self) { return self.closed() ? end_exception(self) : py::none(); });
+    client.def_property_readonly("latency", &latency);
+}

@@ -1,0 +1,163 @@
+// Receiving: messages to str and bytes, asked for (recv) or handed to a callback (listen).
+#include "binding.hpp"
+
+#include <algorithm>
+
+enum { BATCH = 256 };
+
+// One thread at a time may receive.
+class Receiving {
+  public:
+    explicit Receiving(Client& owner) : client(owner) {
+        if (client.receiving.exchange(true)) {
+            raise_error(client, WS_ERR_CONCURRENCY, "another call is receiving on this connection");
+        }
+    }
+    ~Receiving() { client.receiving = false; }
+    Receiving(const Receiving&) = delete;
+    Receiving& operator=(const Receiving&) = delete;
+
+  private:
+    Client& client;
+};
+
+static bool is_message(const wsEvent& event) {
+    return event.type == WS_EVENT_TEXT || event.type == WS_EVENT_BINARY;
+}
+
+static py::object to_python(const wsEvent& event, const std::optional<bool>& decode) {
+    auto length = static_cast<Py_ssize_t>(event.length);
+    PyObject* made = decode.value_or(event.type == WS_EVENT_TEXT) ? PyUnicode_DecodeUTF8(event.data, length, nullptr)
+                                                                  : PyBytes_FromStringAndSize(event.data, length);
+    if (!made) throw py::error_already_set();
+    return py::reinterpret_steal<py::object>(made);
+}
+
+// What a look at the connection found.
+enum class Found { nothing, message, end };
+
+// The next message into *out, without waiting.
+static Found take_one(Client& client, const std::optional<bool>& decode, py::object* out) {
+    if (!client.undelivered.empty()) {
+        *out = std::move(client.undelivered.front().message);
+        client.undelivered.pop_front();
+        return Found::message;
+    }
+    Token token(client.conn);
+    wsEvent event;
+    if (!token) return Found::nothing;
+    while (ws_conn_next(client.conn, &event, 1)) {
+        if (!is_message(event)) continue;
+        *out = to_python(event, decode);
+        return Found::message;
+    }
+    return client.closed() ? Found::end : Found::nothing;
+}
+
+static py::object receive_by(Client& client, int64_t deadline, const std::optional<bool>& decode) {
+    py::object message;
+    Found found = Found::nothing;
+    auto look = [&] { return (found = take_one(client, decode, &message)) != Found::nothing; };
+    if (!client.wait_until(look, deadline, true)) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+    if (found == Found::end) raise_end(client);
+    return message;
+}
+
+static py::object receive(Client& client, std::optional<double> timeout, std::optional<bool> decode) {
+    Receiving claim(client);
+    return receive_by(client, deadline_after(timeout), decode);
+}
+
+static py::list recv_many(Client& client, std::optional<py::ssize_t> max_messages, std::optional<double> timeout) {
+    Receiving claim(client);
+    if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
+    size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
+    py::list messages;
+    messages.append(receive_by(client, deadline_after(timeout), std::nullopt));
+    py::object message;
+    while (messages.size() < most && take_one(client, std::nullopt, &message) == Found::message) {
+        messages.append(message);
+    }
+    return messages;
+}
+
+// ---- the callback ----
+
+// Call it for everything that waits. An exception of its own is reported and stops nothing; one that is meant to end
+// the program (KeyboardInterrupt) goes on, and what waits stays for the next time.
+static void deliver(Client& client) {
+    while (!client.undelivered.empty()) {
+        Delivery next = std::move(client.undelivered.front());
+        client.undelivered.pop_front();
+        py::object callback = client.on_message;
+        if (callback.is_none()) continue;
+        try {
+            callback(next.message, next.received);
+        } catch (py::error_already_set& error) {
+            if (!error.matches(PyExc_Exception)) throw;
+            error.discard_as_unraisable(callback);
+        }
+    }
+}
+
+// Take the GIL once for the whole batch: make the objects, let the engine go on, call.
+static void hand_over(Client& client, const Batch& batch) {
+    py::gil_scoped_acquire gil;
+    for (size_t i = 0; i < batch.count; i++) {
+        if (!is_message(batch.events[i])) continue;
+        client.undelivered.push_back({to_python(batch.events[i], std::nullopt), batch.events[i].received});
+    }
+    batch.release();
+    deliver(client);
+}
+
+// Hand a batch of what has arrived to on_batch and add to *handed. Called without the GIL. False if there was nothing.
+static bool pump(Client& client, size_t* handed, bool* end) {
+    wsEvent events[BATCH];
+    Token token(client.conn);
+    if (!token) return false;
+    size_t count = ws_conn_next(client.conn, events, BATCH);
+    *handed += static_cast<size_t>(std::count_if(events, events + count, is_message));
+    *end = count == 0 && client.closed();
+    if (count && client.on_batch) client.on_batch(Batch{events, count, [&token] { token.release(); }});
+    return count > 0;
+}
+
+static size_t listen_to(Client& client, std::optional<double> timeout) {
+    Receiving claim(client);
+    size_t handed = 0;
+    bool end = false;
+    deliver(client);
+    auto look = [&] {
+        py::gil_scoped_release no_gil;
+        while (pump(client, &handed, &end)) {
+        }
+        return handed || end || client.woken.exchange(false);
+    };
+    client.wait_until(look, deadline_after(timeout), true);
+    if (end && !handed) raise_end(client);
+    return handed;
+}
+
+static void set_on_message(Client& client, const std::optional<py::function>& callback) {
+    py::object before = std::move(client.on_message); // dropped last: its destructor may be anybody's code
+    client.on_message = callback ? py::object(*callback) : py::none();
+    client.on_batch = [&client](const Batch& batch) { hand_over(client, batch); };
+}
+
+static void wake(Client& client) {
+    client.woken = true;
+    ws_inline_wake(client.conn);
+}
+
+void bind_receiving(ClientClass& client) {
+    client.def("recv", &receive, py::arg("timeout") = py::none(), py::arg("decode") = py::none(),
+               "Wait for the next message.");
+    client.def("recv_many", &recv_many, py::arg("max_messages") = py::none(), py::arg("timeout") = py::none(),
+               "Wait for one message, then take all that have arrived.");
+    client.def("set_on_message", &set_on_message, py::arg("callback"),
+               "Have listen call callback(message, received); None clears it.");
+    client.def("listen", &listen_to, py::arg("timeout") = py::none(),
+               "Wait for messages and hand all that have arrived to the callback.");
+    client.def("wake", &wake, "Make a listen that waits in another thread return.");
+}

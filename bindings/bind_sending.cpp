@@ -1,0 +1,183 @@
+// Sending: str and bytes to messages, accepted and then written.
+#include "binding.hpp"
+
+#include <new>
+
+enum { LET_GO = 65536 }; // bytes from which on masking and writing are done without the GIL
+
+// The bytes of a message, lent by the Python object for as long as this lives.
+class Payload {
+  public:
+    Payload(py::handle data, const std::optional<bool>& text) {
+        if (PyUnicode_Check(data.ptr())) {
+            bytes = PyUnicode_AsUTF8AndSize(data.ptr(), &length);
+            if (!bytes) throw py::error_already_set();
+            type = text.value_or(true) ? WS_TEXT : WS_BINARY;
+            return;
+        }
+        if (PyObject_GetBuffer(data.ptr(), &buffer, PyBUF_SIMPLE) != 0) {
+            PyErr_Clear();
+            throw py::type_error(std::string("a message must be str or a contiguous bytes-like object, not ") +
+                                 Py_TYPE(data.ptr())->tp_name);
+        }
+        lent = true;
+        bytes = buffer.buf;
+        length = buffer.len;
+        type = text.value_or(false) ? WS_TEXT : WS_BINARY;
+    }
+    ~Payload() {
+        if (lent) PyBuffer_Release(&buffer);
+    }
+    Payload(const Payload&) = delete;
+    Payload& operator=(const Payload&) = delete;
+
+    const void* bytes = nullptr;
+    Py_ssize_t length = 0;
+    int32_t type = WS_BINARY;
+
+  private:
+    Py_buffer buffer{};
+    bool lent = false;
+};
+
+[[noreturn]] static void raise_send(const Client& client, int32_t code) {
+    if (code == WS_ERR_UTF8) throw py::value_error("a text message must be valid UTF-8");
+    if (code == WS_ERR_STATE && wsConnState(client.conn) == WS_STATE_CONNECTING) {
+        raise_error(client, code, "the connection is not open yet");
+    }
+    if (code == WS_ERR_STATE) raise_error(client, code, "a fragmented message of another send is not finished yet");
+    if (code == WS_ERR_CLOSED || code == WS_ERR_LOST) raise_end(client);
+    raise_error(client, code);
+}
+
+// Have the engine accept a message, waiting for room; queue() is one try.
+template <class Queue> static void accept(Client& client, Queue queue, int64_t deadline) {
+    int32_t rc = WS_OK;
+    auto accepted = [&] {
+        rc = queue();
+        return rc != WS_ERR_QUEUE_FULL;
+    };
+    if (!client.wait_until(accepted, deadline)) {
+        raise_error(client, WS_ERR_WRITE_TIMEOUT, "the peer does not read: nothing of this message was sent");
+    }
+    if (rc != WS_OK) raise_send(client, rc);
+}
+
+// Time is up. What is untouched is taken back; a torn frame cannot be mended, then the connection goes.
+[[noreturn]] static void give_up(const Client& client, const ws_ticket& ticket) {
+    if (!ws_conn_withdraw(client.conn, &ticket)) {
+        ws_conn_fail(client.conn, WS_ERR_WRITE_TIMEOUT,
+                     "the peer does not read: a message could not be written in time");
+        raise_end(client);
+    }
+    raise_error(client, WS_ERR_WRITE_TIMEOUT, "the peer does not read: nothing of this message was sent");
+}
+
+static void await_written(Client& client, const ws_ticket& ticket, int64_t deadline) {
+    int32_t written = 0;
+    auto decided = [&] { return (written = ws_conn_written(client.conn, &ticket)) != 0; };
+    try {
+        if (!client.wait_until(decided, deadline)) give_up(client, ticket);
+    } catch (py::error_already_set&) { // a signal handler's: nothing accepted if nothing is on its way
+        if (written == 0) ws_conn_withdraw(client.conn, &ticket);
+        throw;
+    }
+    if (written < 0) raise_end(client);
+}
+
+static int64_t write_deadline(const Client& client) {
+    return client.timeouts.write == INT64_MAX ? INT64_MAX : wsNow() + client.timeouts.write;
+}
+
+// Call the engine, without the GIL where that takes long.
+template <class Call> static int32_t unlocked_if_long(const Payload& payload, Call call) {
+    if (payload.length < LET_GO) return call();
+    py::gil_scoped_release no_gil;
+    return call();
+}
+
+static void send_message(Client& client, const py::object& data, std::optional<bool> text) {
+    Payload payload(data, text);
+    ws_ticket ticket;
+    int64_t deadline = write_deadline(client);
+    auto queue = [&] {
+        return unlocked_if_long(payload, [&] {
+            return ws_conn_send(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
+        });
+    };
+    accept(client, queue, deadline);
+    await_written(client, ticket, deadline);
+}
+
+static void send_fragment(Client& client, const py::object& data, std::optional<bool> text, bool final) {
+    Payload payload(data, text);
+    ws_ticket ticket;
+    int64_t deadline = write_deadline(client);
+    auto queue = [&] {
+        return ws_conn_send_fragment(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length),
+                                     final, &ticket);
+    };
+    accept(client, queue, deadline);
+    await_written(client, ticket, deadline);
+}
+
+// Queue one of many: nothing is written until the limit is reached or all are queued.
+static ws_ticket queue_one(Client& client, py::handle data) {
+    Payload payload(data, std::nullopt);
+    ws_ticket ticket;
+    auto queue = [&] {
+        int32_t rc =
+            ws_conn_queue(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
+        if (rc == WS_ERR_QUEUE_FULL) ws_conn_flush(client.conn);
+        return rc;
+    };
+    accept(client, queue, write_deadline(client));
+    return ticket;
+}
+
+static void send_many(Client& client, const py::iterable& items) {
+    struct Flush { // what was accepted goes out even if a later item is wrong
+        wsConn* conn;
+        ~Flush() { ws_conn_flush(conn); }
+    };
+    ws_ticket last{0, 0};
+    {
+        Flush flush{client.conn};
+        for (py::handle item : items) {
+            last = queue_one(client, item);
+        }
+    }
+    if (last.end) await_written(client, last, write_deadline(client));
+}
+
+static double ping(Client& client, const std::optional<py::bytes>& data, std::optional<double> timeout) {
+    uint64_t id = 0;
+    double seconds = -1;
+    std::string_view payload = data ? std::string_view(*data) : std::string_view();
+    const char* bytes = data ? payload.data() : nullptr;
+    int32_t rc = ws_conn_ping(client.conn, bytes, payload.size(), &id);
+    if (rc == WS_ERR_ARGUMENT) throw py::value_error("a ping carries at most 125 bytes");
+    if (rc == WS_ERR_CONCURRENCY) raise_error(client, rc, "a ping with this data is still unanswered");
+    if (rc != WS_OK) raise_send(client, rc);
+    auto decided = [&] { return (seconds = ws_conn_pong_time(client.conn, id)) >= 0 || client.closed(); };
+    if (!client.wait_until(decided, deadline_after(timeout))) raise_error(client, WS_ERR_PING_TIMEOUT);
+    if (seconds < 0) raise_end(client);
+    return seconds;
+}
+
+static void pong(Client& client, const py::bytes& data) {
+    std::string_view payload = data;
+    int32_t rc = wsConnPong(client.conn, payload.data(), payload.size());
+    if (rc == WS_ERR_ARGUMENT) throw py::value_error("a pong carries at most 125 bytes");
+    if (rc != WS_OK) raise_send(client, rc);
+}
+
+void bind_sending(ClientClass& client) {
+    client.def("send", &send_message, py::arg("data"), py::arg("text") = py::none(), "Send one message.");
+    client.def("send_fragment", &send_fragment, py::arg("data"), py::arg("text") = py::none(), py::arg("final") = false,
+               "Send one fragment of a message.");
+    client.def("send_many", &send_many, py::arg("items"), "Send several messages with as few writes as possible.");
+    client.def("ping", &ping, py::arg("data") = py::none(), py::arg("timeout") = py::none(),
+               "Ping and wait for the pong: the round trip in seconds.");
+    client.def("pong", &pong, py::arg("data") = py::bytes(), "Send an unsolicited pong.");
+}

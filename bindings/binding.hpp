@@ -1,0 +1,13 @@
+// The topics that the module is composed of.
+#pragma once
+
+#include "client.hpp"
+
+using ClientClass = py::class_<Client>;
+
+void bind_errors(py::module_& m);        // the table of errors
+ClientClass bind_client(py::module_& m); // the class, its constructor and opening
+void bind_sending(ClientClass& client);
+void bind_receiving(ClientClass& client);
+void bind_closing(ClientClass& client);
+void bind_looking(ClientClass& client);

@@ -1,0 +1,35 @@
+#include "client.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+// Seconds to whole ms, upwards, within what the clock can reckon.
+static int64_t milliseconds(double seconds) {
+    constexpr double longest = 1e12; // s; 30,000 years
+    if (std::isnan(seconds)) throw py::value_error("a timeout must not be NaN");
+    if (seconds > longest) return INT64_MAX;
+    return seconds <= 0 ? 0 : static_cast<int64_t>(std::ceil(seconds * 1000));
+}
+
+int64_t deadline_after(const std::optional<double>& seconds) {
+    int64_t ms = seconds ? milliseconds(*seconds) : INT64_MAX;
+    return ms == INT64_MAX ? ms : wsNow() + ms;
+}
+
+int64_t option_timeout(const std::optional<double>& seconds, const char* name) {
+    if (!seconds) return INT64_MAX;
+    if (!(*seconds >= 0)) throw py::value_error(std::string(name) + " must be at least 0, or None");
+    return std::max<int64_t>(milliseconds(*seconds), 1);
+}
+
+Client::Client(wsConn* engine, const std::string& url_text, const Timeouts& given)
+    : conn(engine), url(url_text), timeouts(given) {}
+
+Client::~Client() {
+    wsConnFree(conn);
+}
+
+py::object close_frame(uint16_t code, const char* reason) {
+    if (code == 0) return py::none();
+    return py::make_tuple(code, reason);
+}

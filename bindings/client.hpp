@@ -1,0 +1,111 @@
+// The native handle: one connection, and what Python has hung on it.
+#pragma once
+
+#include <pybind11/functional.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <optional>
+
+#include <client/engine.h>
+
+namespace py = pybind11;
+
+// A moment of the engine's clock, in ms; INT64_MAX is never. None means never, too.
+int64_t deadline_after(const std::optional<double>& seconds);
+
+// A timeout among the options, in ms: at least 1, INT64_MAX for none.
+int64_t option_timeout(const std::optional<double>& seconds, const char* name);
+
+// What arrived, as the engine lends it: valid while the token is held, which release() ends.
+struct Batch {
+    const wsEvent* events;
+    size_t count;
+    std::function<void()> release;
+};
+
+// A message that is waiting for the callback.
+struct Delivery {
+    py::object message;
+    double received;
+};
+
+// The waits that this side of the engine keeps, in ms; INT64_MAX: none.
+struct Timeouts {
+    int64_t write, close;
+};
+
+class Client {
+  public:
+    Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
+    ~Client();
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    wsConn* const conn;
+    const std::string url;
+    const Timeouts timeouts;
+    std::atomic<bool> receiving{false}; // a thread is in recv, recv_many or listen
+    std::atomic<bool> woken{false};
+
+    // The callable stays where the garbage collector can visit it; on_batch captures only this handle.
+    py::object on_message = py::none();
+    std::function<void(const Batch&)> on_batch; // called without the GIL, which it takes
+    std::deque<Delivery> undelivered;           // left over when a callback ended listening by an exception
+
+    // Take turns until done() says so; the GIL is let go of while a turn lasts, and signals are honoured. False: the
+    // deadline has passed. Raises what a signal handler raised.
+    template <class Done> bool wait_until(Done done, int64_t deadline, bool for_events = false);
+
+    bool closed() const { return wsConnState(conn) == WS_STATE_CLOSED; }
+};
+
+// Holds the owner token for a scope, if it was free.
+class Token {
+  public:
+    explicit Token(wsConn* engine) : conn(engine), held(ws_conn_take(engine)) {}
+    ~Token() { release(); }
+    Token(const Token&) = delete;
+    Token& operator=(const Token&) = delete;
+    void release() {
+        if (held) ws_conn_release(conn);
+        held = false;
+    }
+    explicit operator bool() const { return held; }
+
+  private:
+    wsConn* conn;
+    bool held;
+};
+
+// Raise the exception for an error of the engine. Without a text, the connection's own words or the table's.
+[[noreturn]] void raise_error(const Client& client, int32_t code, const char* text = nullptr);
+
+// Raise what ended the connection.
+[[noreturn]] void raise_end(const Client& client);
+
+// The exception that raise_end would raise.
+py::object end_exception(const Client& client);
+
+// A close frame for Python: (code, reason), None if there was none.
+py::object close_frame(uint16_t code, const char* reason);
+
+// The exception for an error without a connection.
+[[noreturn]] void raise_unconnected(const std::string& url, int32_t code, const char* text);
+
+template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool for_events) {
+    while (!done()) {
+        int32_t rc;
+        {
+            py::gil_scoped_release no_gil;
+            rc = ws_inline_turn(conn, deadline, for_events);
+        }
+        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (rc == WS_ERR_RECEIVE_TIMEOUT) return done();
+        if (rc != WS_OK && rc != WS_ERR_INTERRUPTED) raise_error(*this, rc);
+    }
+    return true;
+}

@@ -1,0 +1,13 @@
+// The Python module wsclient._core: what it is made of.
+#include "binding.hpp"
+
+PYBIND11_MODULE(_core, m) {
+    m.doc() = "The native half of wsclient: one WebSocket connection, driven by the thread that calls it.";
+    m.attr("version") = WS_PACKAGE_VERSION;
+    bind_errors(m);
+    ClientClass client = bind_client(m);
+    bind_sending(client);
+    bind_receiving(client);
+    bind_closing(client);
+    bind_looking(client);
+}
