@@ -316,8 +316,8 @@ class Connection:
 
 def _fragments(data: object) -> Iterable[Data]:
     """Check what is to be the fragments of a message."""
+    kind = type(data).__name__
     if not isinstance(data, Iterable) or isinstance(data, Mapping):
-        kind = type(cast("object", data)).__name__
         raise TypeError(f"data must be str, bytes-like or an iterable of them, not {kind}")
     return cast("Iterable[Data]", data)
 

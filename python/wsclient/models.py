@@ -14,6 +14,23 @@ Data: TypeAlias = str | BytesLike
 """One message: text or binary."""
 
 
+def _check_type(what: str, value: object, wanted: type) -> None:
+    if not isinstance(value, wanted) or isinstance(value, bool):
+        raise TypeError(f"{what} must be {wanted.__name__}, not {type(value).__name__}")
+
+
+def _check_text(what: str, value: object) -> None:
+    """What cannot travel in an envelope or a close frame is refused here, where it is made."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be str, not {type(value).__name__}")
+    if "\0" in value:
+        raise ValueError(f"{what} contains NUL")
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise ValueError(f"{what} has a lone surrogate at index {exc.start}") from None
+
+
 class MessageInfo(enum.IntFlag):
     """What the server does with a chat message. Bits that have no name here are kept."""
 
@@ -51,11 +68,11 @@ class Message:
     def __post_init__(self) -> None:
         _check_text("Message.text", self.text)
         _check_type("Message.user", self.user, User)
-        if type(self.info) is not MessageInfo:
-            _check_type("Message.info", self.info, int)
-            object.__setattr__(self, "info", MessageInfo(self.info))
+        _check_type("Message.info", self.info, int)
         if not 0 <= self.info < 2**31:
             raise ValueError(f"Message.info must be 0 to 2**31 - 1, not {int(self.info)}")
+        if type(self.info) is not MessageInfo:
+            object.__setattr__(self, "info", MessageInfo(self.info))
 
     @property
     def text_len(self) -> int:
@@ -163,7 +180,10 @@ class Headers(Mapping[str, str]):
         return ", ".join(values)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({name.lower(): name for name, _ in reversed(self._items)}.values())
+        names: dict[str, str] = {}
+        for name, _ in self._items:
+            names.setdefault(name.lower(), name)
+        return iter(names.values())
 
     def __len__(self) -> int:
         return len({name.lower() for name, _ in self._items})
@@ -217,20 +237,3 @@ def _split(head: bytes) -> tuple[str, Headers]:
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     pairs = (line.partition(":") for line in lines)
     return first, Headers((name, value.strip(" \t")) for name, _, value in pairs)
-
-
-def _check_type(what: str, value: object, wanted: type) -> None:
-    if not isinstance(value, wanted) or isinstance(value, bool):
-        raise TypeError(f"{what} must be {wanted.__name__}, not {type(value).__name__}")
-
-
-def _check_text(what: str, value: object) -> None:
-    """What cannot travel in an envelope or a close frame is refused here, where it is made."""
-    if not isinstance(value, str):
-        raise TypeError(f"{what} must be str, not {type(value).__name__}")
-    if "\0" in value:
-        raise ValueError(f"{what} contains NUL")
-    try:
-        value.encode()
-    except UnicodeEncodeError as exc:
-        raise ValueError(f"{what} has a lone surrogate at index {exc.start}") from None

@@ -68,6 +68,7 @@ class ClientOptions:
 
 def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
     """Return ``additional_headers`` as pairs; ``TypeError`` if they are not names and values."""
+    _check_instance("additional_headers", headers, Mapping if isinstance(headers, Mapping) else Sequence)
     items: list[object] = list(headers.items() if isinstance(headers, Mapping) else headers or ())
     pairs: list[tuple[str, str]] = []
     for item in items:

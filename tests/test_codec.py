@@ -1,0 +1,159 @@
+"""The envelope in Python: the table both languages are held to, and both parsers against each other."""
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wsclient import EnvelopeError, Message, MessageInfo, User, _codec
+
+TABLE = json.loads((Path(__file__).parent / "envelopes.json").read_text("utf-8"))
+PARSERS = ["msgspec", "json"]
+
+
+def use_standard_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "msgspec", None)  # importing it is an ImportError now
+    forget()
+
+
+def forget() -> None:
+    """Have the parser chosen anew."""
+    for chosen in (_codec._loads, _codec._dumps):
+        chosen.cache_clear()
+
+
+@pytest.fixture(params=PARSERS)
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Either of the two parsers."""
+    forget()
+    if request.param == "json":
+        use_standard_json(monkeypatch)
+    yield request.param
+    monkeypatch.undo()
+    forget()
+
+
+def test_both_parsers_are_meant(parser: str) -> None:
+    chosen = _codec._loads()
+    assert isinstance(chosen, functools.partial) == (parser == "json")
+
+
+@pytest.mark.parametrize("case", TABLE["envelopes"], ids=lambda case: case["name"])
+def test_the_table(parser: str, case: dict[str, Any]) -> None:
+    raw = bytes.fromhex(case["hex"]) if "hex" in case else case["json"].encode("utf-8", "surrogatepass")
+    if "ok" not in case:
+        with pytest.raises((EnvelopeError, UnicodeDecodeError)):  # bad UTF-8 never comes as far as the codec
+            _codec.decode(raw.decode())
+        return
+    message = _codec.decode(raw.decode())
+    found = {
+        "name": message.user.name,
+        "text": message.text,
+        "text_len": message.text_len,
+        "info": int(message.info),
+    }
+    assert found == case["ok"]
+
+
+@pytest.mark.parametrize("case", TABLE["names"], ids=lambda case: ascii(case["name"])[:40])
+def test_the_names(case: dict[str, Any]) -> None:
+    if case["ok"]:
+        _codec.check_name(case["name"])
+    else:
+        with pytest.raises(ValueError):
+            _codec.check_name(case["name"])
+
+
+@pytest.mark.parametrize("name", [None, b"me", 7])
+def test_a_name_is_a_str(name: Any) -> None:
+    with pytest.raises(TypeError):
+        _codec.check_name(name)
+
+
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
+messages = st.builds(
+    Message, texts, st.builds(User, texts), st.integers(0, 2**31 - 1).map(lambda bits: MessageInfo(bits))
+)
+
+
+@given(messages)
+def test_what_is_written_is_read(message: Message) -> None:
+    for prepare in both_parsers():
+        prepare()
+        assert _codec.decode(_codec.encode(message)) == message
+
+
+@given(messages)
+def test_what_is_written_has_the_form_of_the_protocol(message: Message) -> None:
+    for prepare in both_parsers():
+        prepare()
+        assert json.loads(_codec.encode(message)) == {
+            "user": {"name": message.user.name},
+            "message": {"text": message.text, "text_len": len(message.text.encode()), "info": message.info},
+        }
+
+
+def both_parsers() -> Iterator[Callable[[], None]]:
+    """Two steps: what follows the first uses msgspec, what follows the second the standard parser."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield forget
+        yield lambda: use_standard_json(patch)
+    forget()
+
+
+# JSON, and things that are almost JSON: every value is an oddity that some parser takes and another does not.
+odd = st.sampled_from(
+    [
+        *("NaN", "-Infinity", "1e400", "-1e400", "1e-400", "1.0", "-0", "01", "+1", ".5", "5.", "0x1", "1e5", "tru"),
+        *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809"),
+        *('"\\u0000"', '"\\\\u0000"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\udc00\\ud800"', '"\x7f"', '"\n"', '"\\x"'),
+        *("1" * 400, "1" * 400 + "e-400", "0." + "1" * 400, "true", "null", '""', "\ufeff1", "1 2", "'a'", "/**/1"),
+    ]
+)
+nested = st.recursive(
+    odd | st.integers().map(str) | st.text(max_size=3).map(json.dumps),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(st.sampled_from(["a", "text", "info", "name", "b\\u0000"]), inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f'"{key}":{value}' for key, value in pairs) + "}"
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@given(nested, nested, st.sampled_from(["", ',"info":1', ',"text":"b"', ',"text_len":1.0', ',"info":2147483648']))
+def test_both_parsers_give_the_same_verdict(first: str, second: str, more: str) -> None:
+    text = f'{{"x":{first},"user":{{"name":"n"}},"message":{{"text":"a","text":{second}{more}}}}}'
+    verdicts: list[object] = []
+    for prepare in both_parsers():
+        prepare()
+        try:
+            verdicts.append(_codec.decode(text))
+        except EnvelopeError:
+            verdicts.append(None)
+    assert verdicts[0] == verdicts[1]
+
+
+@pytest.mark.parametrize("opening", ['{"a":', "[", '{"user":['])
+def test_endless_nesting_is_refused(parser: str, opening: str) -> None:
+    with pytest.raises(EnvelopeError, match="nested"):
+        _codec.decode(opening * 100_000)
+
+
+def test_brackets_in_strings_are_no_nesting(parser: str) -> None:
+    text = '[{"\\' * 50
+    assert _codec.decode(_codec.encode(Message(text))).text == text
+
+
+def test_an_error_says_what_is_wrong(parser: str) -> None:
+    with pytest.raises(EnvelopeError, match=r"message\.info is not 0 to"):
+        _codec.decode('{"user":{"name":"n"},"message":{"text":"a","info":-1}}')
+    with pytest.raises(EnvelopeError, match="user is missing"):
+        _codec.decode('{"message":{"text":"a"}}')
