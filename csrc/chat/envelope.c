@@ -39,6 +39,7 @@ static bool too_deep(const char* json, size_t n) {
 
 /* The JSON library's verdict: strict JSON in UTF-8 without NUL, integers of 64 bits, finite reals, last member wins. */
 static int32_t parse_json(json_t** root, const char* json, size_t n, ws_error* error) {
+    if (n == 0) return malformed(error, "empty");
     if (too_deep(json, n)) return malformed(error, "nested too deeply");
     if (memchr(json, 0, n)) return malformed(error, "a NUL byte"); /* the library overlooks one behind a number */
     json_error_t why;

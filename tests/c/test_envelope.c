@@ -79,6 +79,14 @@ static void test_every_envelope_of_the_table(void** state) {
     assert_int_equal(wrong, 0);
 }
 
+static void test_no_bytes_at_all(void** state) {
+    (void)state;
+    ws_envelope got;
+    ws_error error = {0};
+    assert_int_equal(ws_envelope_parse(&got, NULL, 0, &error), WS_ERR_ENVELOPE);
+    ws_error_clear(&error);
+}
+
 static void test_every_name_of_the_table(void** state) {
     (void)state;
     const json_t* rows = json_object_get(table, "names");
@@ -156,6 +164,7 @@ static void test_appends_and_leaves_what_was_there(void** state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_envelope_of_the_table),
+        cmocka_unit_test(test_no_bytes_at_all),
         cmocka_unit_test(test_every_name_of_the_table),
         cmocka_unit_test(test_a_name_that_is_no_utf8),
         cmocka_unit_test(test_writes_the_order_and_the_length),
