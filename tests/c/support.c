@@ -155,3 +155,16 @@ char* events_of(bool server, const ws_limits* limits, const ws_buf* input, ws_cu
     put(&events, "", 1);
     return (char*)events.data;
 }
+
+/* Borrowed until OPEN. */
+static const char* const offered[] = {"v1", "v2"};
+
+void start_client(ws_protocol* client, const ws_limits* limits) {
+    ws_url url;
+    ws_error error = {0};
+    ws_protocol_init_client(client, limits, test_random);
+    assert_int_equal(ws_url_parse(&url, "ws://h/chat", &error), WS_OK);
+    ws_request request = {.url = &url, .subprotocols = offered, .subprotocol_count = 2};
+    assert_int_equal(ws_protocol_start(client, &request), WS_OK);
+    ws_url_free(&url);
+}

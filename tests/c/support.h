@@ -56,6 +56,9 @@ void replay(ws_protocol* protocol, const ws_buf* input, ws_cut cut, ws_buf* even
 /* A protocol whose opening handshake is over. */
 void init_open(ws_protocol* protocol, bool server, const ws_limits* limits);
 
+/* A client whose request for ws://h/chat, offering the subprotocols v1 and v2, is waiting to be written. */
+void start_client(ws_protocol* client, const ws_limits* limits);
+
 /* The events that an open protocol makes of an input, NUL-terminated; free with free(). */
 char* events_of(bool server, const ws_limits* limits, const ws_buf* input, ws_cut cut);
 
