@@ -1,0 +1,148 @@
+/* core: each allocation of a whole exchange fails once, and is reported as what it is; nothing leaks. */
+#include "support.h"
+
+#include <stdlib.h>
+
+static size_t allocations, failing; /* counted from 1; 0: none fails */
+
+void* __real_malloc(size_t n);
+void* __wrap_malloc(size_t n);
+
+void* __wrap_malloc(size_t n) {
+    return ++allocations == failing ? NULL : __real_malloc(n);
+}
+
+/* ---- an exchange in which every step may fail ---- */
+
+static int32_t take_events(ws_protocol* protocol) {
+    for (ws_event event; (event = ws_protocol_next(protocol)).type != WS_PROTOCOL_NONE;) {
+        int32_t rc = ws_protocol_reply(protocol, &event);
+        if (event.type == WS_PROTOCOL_FAILED) return protocol->error.code;
+        if (event.type == WS_PROTOCOL_REQUEST) rc = ws_protocol_accept(protocol, "v1");
+        if (rc) return rc;
+    }
+    return WS_OK;
+}
+
+/* In pieces of 30000 bytes, so that big messages are gathered and lent. */
+static int32_t carry(ws_protocol* from, ws_protocol* to) {
+    for (;;) {
+        size_t len, room;
+        uint8_t* at;
+        const uint8_t* bytes = ws_writer_output(&from->writer, &len);
+        if (len == 0) return WS_OK;
+        if (ws_protocol_prepare(to, &at, &room)) return WS_ERR_MEMORY;
+        size_t n = len < 30000 ? len : 30000;
+        n = n < room ? n : room;
+        memcpy(at, bytes, n);
+        ws_protocol_commit(to, n);
+        ws_writer_written(&from->writer, n);
+        int32_t rc = take_events(to);
+        if (rc) return rc;
+    }
+}
+
+static int32_t open_both(ws_protocol* client, ws_protocol* server, ws_url* url) {
+    static const char* const subprotocols[] = {"v1"};
+    ws_request request = {.url = url, .subprotocols = subprotocols, .subprotocol_count = 1, .user_agent = "test"};
+    int32_t rc = ws_protocol_start(client, &request);
+    if (!rc) rc = carry(client, server);
+    return rc ? rc : carry(server, client);
+}
+
+static int32_t send_all(ws_protocol* client, ws_protocol* server) {
+    static uint8_t big[200000];
+    int32_t rc = ws_writer_message(&client->writer, WS_OPCODE_BINARY, big, sizeof big);
+    if (!rc) rc = ws_writer_fragment(&client->writer, WS_OPCODE_TEXT, big, 5000, false);
+    if (!rc) rc = ws_writer_control(&client->writer, WS_OPCODE_PING, "ping", 4);
+    if (!rc) rc = ws_writer_fragment(&client->writer, WS_OPCODE_TEXT, big, 50000, true);
+    if (!rc) rc = carry(client, server);
+    if (!rc) rc = ws_writer_message(&server->writer, WS_OPCODE_TEXT, big, 60000);
+    if (!rc) rc = ws_writer_close(&server->writer, 1000, "bye", 3);
+    if (!rc) rc = carry(server, client);
+    return rc ? rc : carry(client, server);
+}
+
+static int32_t exchange(void) {
+    ws_protocol client, server;
+    ws_url url;
+    ws_error error = {0};
+    ws_protocol_init_client(&client, &wide_limits, test_random);
+    ws_protocol_init_server(&server, &wide_limits);
+    int32_t rc = ws_url_parse(&url, "ws://[::1]:8080/path", &error);
+    if (!rc) rc = open_both(&client, &server, &url);
+    if (!rc) rc = send_all(&client, &server);
+    if (!rc) assert_true(ws_protocol_finished(&client) && ws_protocol_finished(&server));
+    ws_protocol_free(&client);
+    ws_protocol_free(&server);
+    ws_url_free(&url);
+    ws_error_clear(&error);
+    return rc;
+}
+
+TEST(each_allocation_that_fails_is_reported_and_nothing_leaks) {
+    allocations = failing = 0;
+    assert_int_equal(exchange(), WS_OK);
+    size_t all = allocations;
+    assert_true(all > 15);
+    for (size_t n = 1; n <= all; n++) {
+        allocations = 0;
+        failing = n;
+        int32_t rc = exchange();
+        failing = 0;
+        if (rc != WS_ERR_MEMORY) fail_msg("allocation %zu of %zu: %s", n, all, wsErrorName(rc));
+    }
+}
+
+TEST(an_error_whose_text_finds_no_memory_has_the_tables) {
+    ws_error error = {0};
+    failing = allocations + 1;
+    ws_error_set(&error, WS_ERR_URL, "a text");
+    failing = 0;
+    assert_int_equal(error.code, WS_ERR_URL);
+    assert_string_equal(ws_error_text(&error), wsErrorString(WS_ERR_URL));
+    ws_error_clear(&error);
+}
+
+TEST(a_message_that_found_no_memory_can_be_sent_again) {
+    static const uint8_t payload[1000];
+    ws_writer writer;
+    ws_writer_init(&writer, test_random);
+    failing = allocations + 1;
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload), WS_ERR_MEMORY);
+    failing = 0;
+    assert_int_equal(writer.total, 0);
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload), WS_OK);
+    assert_int_equal(writer.total, 1008);
+    ws_writer_free(&writer);
+}
+
+TEST(a_message_that_finds_no_memory_closes_with_1011) {
+    ws_protocol server;
+    ws_buf input = {0};
+    uint8_t* at;
+    size_t room;
+    init_open(&server, true, &wide_limits);
+    add_text(&input, SERVER, 1, "a fragment, which is gathered");
+    assert_int_equal(ws_protocol_prepare(&server, &at, &room), WS_OK);
+    memcpy(at, input.data, ws_buf_len(&input));
+    ws_protocol_commit(&server, ws_buf_len(&input));
+    failing = allocations + 1;
+    ws_event event = ws_protocol_next(&server);
+    failing = 0;
+    assert_int_equal(event.type, WS_PROTOCOL_FAILED);
+    assert_int_equal(event.code, 1011);
+    assert_int_equal(server.error.code, WS_ERR_MEMORY);
+    ws_protocol_free(&server);
+    ws_buf_free(&input);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_allocation_that_fails_is_reported_and_nothing_leaks),
+        cmocka_unit_test(an_error_whose_text_finds_no_memory_has_the_tables),
+        cmocka_unit_test(a_message_that_found_no_memory_can_be_sent_again),
+        cmocka_unit_test(a_message_that_finds_no_memory_closes_with_1011),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
