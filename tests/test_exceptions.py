@@ -198,9 +198,12 @@ def test_the_system_s_number_comes_along() -> None:
 
 
 def test_a_bad_url_is_named() -> None:
-    error = from_core("URL", "the scheme is not ws", details(url="http://x"))
+    error = from_core("URL", "http://x: the scheme is not ws", details(url="http://x"))
     assert isinstance(error, InvalidURI)
     assert (error.uri, error.msg) == ("http://x", "the scheme is not ws")
+    assert str(error) == "http://x isn't a valid URI: the scheme is not ws"
+    error = from_core("URL", "this URL: no passwords", details(url="ws://me:secret@x/"))
+    assert str(error) == "ws://***@x/ isn't a valid URI: no passwords"
 
 
 def test_a_refusal_carries_the_response() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import websockets.sync.client
+
 from wsclient.testing import ChatServer, server_program
 
 DEADLINE = 10.0
@@ -103,7 +104,7 @@ def test_what_it_prints_never_blocks_it(tmp_path: Path, monkeypatch: pytest.Monk
     noisy = program(
         tmp_path,
         f'{server_program()} "$@" & trap "kill $!; wait; exit" TERM\n'
-        'i=0; while [ $i -lt 20000 ]; do echo "a line of the log, number $i" >&2; i=$((i + 1)); done; : >"$0.done"; wait',
+        'i=0; while [ $i -lt 20000 ]; do echo "line $i of the log" >&2; i=$((i + 1)); done; : >"$0.done"; wait',
     )
     monkeypatch.setenv("WS_SERVER_BIN", str(noisy))
     with ChatServer():

@@ -71,6 +71,8 @@ def connect(
 
 def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
     """Make the native handle for a URL and options, not yet connected."""
+    if not isinstance(cast("object", url), str):
+        raise TypeError(f"url must be str, not {type(url).__name__}")
     return _core.WSClient(
         url,
         headers=header_items(options.additional_headers),
@@ -130,8 +132,8 @@ class Connection:
     def send(self, data: Data | Iterable[Data], *, text: bool | None = None) -> None:
         """Send one message, and return when the system has taken it.
 
-        ``str`` goes as text, bytes as binary, unless ``text`` says otherwise (bytes sent as text must be UTF-8, else
-        :exc:`~wsclient.exceptions.InvalidData`). An iterable is one message whose items are its fragments (RFC 6455
+        ``str`` goes as text, bytes as binary, unless ``text`` says otherwise (what is sent as text must be UTF-8,
+        else ``ValueError``). An iterable is one message whose items are its fragments (RFC 6455
         5.4), all ``str`` or all bytes, each sent as it comes; meanwhile nobody else can send a message. If it raises,
         the message cannot be finished and the connection is closed with 1011.
 

@@ -37,6 +37,7 @@ whose ``__cause__`` says why: a :exc:`ProtocolError`, a :exc:`PayloadTooBig`, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypedDict
 
@@ -322,6 +323,11 @@ def _system(message: str, details: CoreDetails) -> Exception:
     return OSError(details["os_error"], message) if details["os_error"] else OSError(message)
 
 
+def _url(message: str, details: CoreDetails) -> InvalidURI:
+    """The message names the URL before what is wrong with it; a password in it is for no log."""
+    return InvalidURI(re.sub("//.*@", "//***@", details["url"]), message.rpartition(": ")[2])
+
+
 def _lost(message: str, details: CoreDetails) -> Exception:
     if details["opened"]:
         return _system(message, details) if details["os_error"] else EOFError(message)
@@ -345,7 +351,7 @@ def _upgrade(message: str, details: CoreDetails) -> InvalidUpgrade:
 
 
 _MAKERS: dict[str, Callable[[str, CoreDetails], Exception]] = {
-    "URL": lambda message, details: InvalidURI(details["url"], message),
+    "URL": _url,
     "SYSTEM": _system,
     "RESOLVE": lambda message, details: ResolveError(details["os_error"] or None, message),
     "CONNECT": lambda message, details: ConnectError(details["os_error"] or None, message),

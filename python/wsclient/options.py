@@ -53,9 +53,9 @@ class ClientOptions:
 
     def __post_init__(self) -> None:
         header_items(self.additional_headers)
-        _check_instance("origin", self.origin, str)
-        _check_instance("user_agent_header", self.user_agent_header, str)
-        _check_instance("logger", self.logger, logging.Logger)
+        check_instance("origin", self.origin, str)
+        check_instance("user_agent_header", self.user_agent_header, str)
+        check_instance("logger", self.logger, logging.Logger)
         _check_subprotocols(self.subprotocols)
         for name in ("open_timeout", "ping_timeout", "close_timeout", "write_timeout"):
             check_timeout(name, getattr(self, name))
@@ -63,12 +63,12 @@ class ClientOptions:
             _check_count("max_size", self.max_size, 2**63)
         _check_count("max_fragments", self.max_fragments, 2**32)
         _check_count("max_head", self.max_head, 2**32)
-        _check_count("write_limit", self.write_limit, 2**63)
+        _check_count("write_limit", self.write_limit, 2**32)
 
 
 def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
     """Return ``additional_headers`` as pairs; ``TypeError`` if they are not names and values."""
-    _check_instance("additional_headers", headers, Mapping if isinstance(headers, Mapping) else Sequence)
+    check_instance("additional_headers", headers, Mapping if isinstance(headers, Mapping) else Sequence)
     items: list[object] = list(headers.items() if isinstance(headers, Mapping) else headers or ())
     pairs: list[tuple[str, str]] = []
     for item in items:
@@ -90,7 +90,8 @@ def check_timeout(name: str, value: object) -> None:
         raise ValueError(f"{name} must be finite and not negative, not {value}: None is no limit")
 
 
-def _check_instance(name: str, value: object, wanted: type) -> None:
+def check_instance(name: str, value: object, wanted: type) -> None:
+    """Check that a value is of this type, or None."""
     if value is not None and not isinstance(value, wanted):
         raise TypeError(f"{name} must be {wanted.__name__} or None, not {type(value).__name__}")
 
