@@ -83,8 +83,16 @@ bool ws_conn_is_mine(wsConn* conn) {
     return atomic_load(&conn->owner) == ws_thread_id();
 }
 
+/* Have an aborted connection end now. Who holds the token does it when letting go. */
+static void end_aborted(wsConn* conn) {
+    if (!ws_conn_take(conn)) return;
+    ws_conn_step(conn, ws_sys_now(), 0);
+    atomic_store(&conn->owner, 0);
+}
+
 void ws_conn_release(wsConn* conn) {
     atomic_store(&conn->owner, 0);
+    if (atomic_load(&conn->aborted) && wsConnState(conn) != WS_STATE_CLOSED) end_aborted(conn);
     /* A waiter counts itself before it looks at the owner: one of us two sees the other. */
     if (atomic_load(&conn->waiting) > 0) ws_inline_wake(conn);
 }
@@ -135,21 +143,18 @@ void ws_conn_set_failure(wsConn* conn, const ws_error* error) {
     conn->failure.max_size = error->max_size;
 }
 
-/* Break off: from now on the connection counts as closed; the socket dies at once, its descriptor at the next step. */
+/* Break off, at once or when the token's owner lets go. */
 static void break_off(wsConn* conn, const ws_error* error) {
     ws_conn_lock(conn);
     if (conn->state != WS_STATE_CLOSED && !conn->aborted) {
         ws_conn_set_failure(conn, error);
         if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = WS_BY_US;
         conn->aborted = true;
-        if (conn->transport.ops) conn->transport.ops->abort(&conn->transport);
+        if (conn->transport.ops) conn->transport.ops->reset_on_close(&conn->transport);
         ws_conn_wake_waiters(conn);
     }
     ws_conn_unlock(conn);
-    if (ws_conn_take(conn)) {
-        ws_conn_step(conn, ws_sys_now(), 0);
-        ws_conn_release(conn);
-    }
+    end_aborted(conn);
 }
 
 void ws_conn_fail(wsConn* conn, int32_t code, const char* text) {

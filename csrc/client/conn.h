@@ -44,7 +44,7 @@ struct wsConn {
     ws_transport transport;
     uint32_t generation; /* of the transport's descriptor */
     bool write_broken;   /* the system refuses to write: what is queued is lost */
-    bool aborted;        /* break off at the next step */
+    atomic_bool aborted; /* break off at the next step */
     bool lingering;      /* both sides are done talking: waiting only for the peer to end the stream */
     int64_t deadline;    /* of opening, closing or lingering, ms; INT64_MAX: none */
     ws_pings pings;

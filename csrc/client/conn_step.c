@@ -315,6 +315,8 @@ static void open_timed_out(wsConn* conn) {
 static void close_timed_out(wsConn* conn) {
     ws_error error = {0};
     if (!conn->lingering) {
+        conn->transport.ops->reset_on_close(
+            &conn->transport); /* a peer that does not read must not keep the system busy */
         ws_error_set(&error, WS_ERR_CLOSE_TIMEOUT, "the peer did not answer the closing handshake in time");
     }
     finish(conn, error.code ? &error : NULL);

@@ -87,8 +87,7 @@ int32_t wsConnNext(wsConn* conn, wsEvent* event) {
 int32_t wsConnWait(wsConn* conn, int64_t timeout) {
     int64_t deadline = timeout < 0 ? INT64_MAX : ws_sys_now() + timeout;
     int32_t rc = ws_inline_turn(conn, deadline, true);
-    if (rc == WS_ERR_RECEIVE_TIMEOUT) return WS_OK;
-    return rc ? rc : wsConnStep(conn, ws_sys_now());
+    return rc == WS_ERR_RECEIVE_TIMEOUT ? WS_OK : rc;
 }
 
 /* The only interest of a connection today; racing connects will have several. */

@@ -30,9 +30,8 @@ static void tcp_shutdown(ws_transport* transport) {
     shutdown((int)transport->fd, SHUT_WR);
 }
 
-static void tcp_abort(ws_transport* transport) {
+static void tcp_reset_on_close(ws_transport* transport) {
     ws_tcp_reset_on_close(transport->fd);
-    shutdown((int)transport->fd, SHUT_RDWR);
 }
 
 static void tcp_close(ws_transport* transport) {
@@ -41,6 +40,6 @@ static void tcp_close(ws_transport* transport) {
 }
 
 void ws_transport_tcp(ws_transport* transport, intptr_t fd) {
-    static const ws_transport_ops ops = {tcp_read, tcp_write, tcp_ready_now, tcp_shutdown, tcp_abort, tcp_close};
+    static const ws_transport_ops ops = {tcp_read, tcp_write, tcp_ready_now, tcp_shutdown, tcp_reset_on_close, tcp_close};
     *transport = (ws_transport){.ops = &ops, .fd = fd};
 }

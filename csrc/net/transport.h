@@ -21,8 +21,8 @@ typedef struct ws_transport_ops {
     bool (*ready_now)(const ws_transport* transport);
     /* No more will be written: tell the peer. Never waits. */
     void (*shutdown)(ws_transport* transport);
-    /* Break it off in both directions: who reads is woken, and closing will send RST. The descriptor lives on. */
-    void (*abort)(ws_transport* transport);
+    /* From now on closing breaks the stream off: what is unsent is dropped, and the peer sees a reset. */
+    void (*reset_on_close)(ws_transport* transport);
     /* Free everything, closing the descriptor. */
     void (*close)(ws_transport* transport);
 } ws_transport_ops;

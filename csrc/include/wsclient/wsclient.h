@@ -246,7 +246,10 @@ WS_API int32_t wsConnStep(wsConn* conn, int64_t now);
 /* The next event into *event: 1 if there was one, 0 if not. Call it from the thread that steps. */
 WS_API int32_t wsConnNext(wsConn* conn, wsEvent* event);
 
-/* Wait up to `timeout` ms (< 0: for ever) until there is something to do, then step. 0, or WS_ERR_INTERRUPTED. */
+/*
+ * For programs without a loop: step, and if that brought nothing wait up to `timeout` ms (< 0: for ever) for something
+ * to do. Then ask wsConnNext, and come again. 0, WS_ERR_INTERRUPTED, or WS_ERR_SYSTEM without a descriptor to wait with.
+ */
 WS_API int32_t wsConnWait(wsConn* conn, int64_t timeout);
 
 /*
