@@ -65,10 +65,10 @@ class Conversation:
 
     def say(self, client: WSClient, name: str, text: str, info: MessageInfo, hearers: list[str]) -> None:
         label = " | ".join(str(bit.name) for bit in MessageInfo if bit & info) or "BROADCAST"
-        print(f"{client.username} says, {label}: {text}", flush=True)
+        print(f"{name} says, {label}: {text}", flush=True)
         if not client.send_message(text, info):
             sys.exit(f"demo: {name} cannot send: {client.last_error}")
-        self.expect(hearers, f"{client.username}: {text}")
+        self.expect(hearers, f"{name}: {text}")
 
     def expect(self, hearers: list[str], line: str) -> None:
         for who in hearers:
@@ -108,7 +108,7 @@ def converse(talk: Conversation, program: Path) -> None:
     talk.say(alice, "Alice", "note to self: buy bread", TO_ME, ["Alice"])
     print("Bob takes the name Robert", flush=True)
     bob.change_username("Robert")
-    talk.say(bob, "Bob", "it is still me", MessageInfo.BROADCAST, ["Alice", "Carol"])
+    talk.say(bob, "Robert", "it is still me", MessageInfo.BROADCAST, ["Alice", "Carol"])
     if process.wait(DEADLINE) != 0:
         sys.exit(f"demo: the C program ended with status {process.returncode}")
     print("Carol has left", flush=True)

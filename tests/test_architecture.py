@@ -23,7 +23,7 @@ CORE_HEADERS = {
     *("assert.h", "ctype.h", "inttypes.h", "limits.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h"),
     *("stdio.h", "stdlib.h", "string.h", "strings.h", "openssl/evp.h", "openssl/sha.h", PUBLIC_HEADER),
 }
-CORE_CALLS = re.compile(r"\b(printf|fprintf|puts|fopen|getenv|time|clock_gettime|rand|random|abort|exit)\(")
+CORE_CALLS = re.compile(r"\b(printf|fprintf|puts|fopen|getenv|time|clock_gettime|rand|abort|exit)\(")
 
 # Each module may import from its own row and those above. `wsclient` itself (__init__) is imported by none.
 ROWS = [

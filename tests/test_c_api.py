@@ -270,8 +270,8 @@ def test_an_open_client_is_not_opened_again(lib: ctypes.CDLL, chat_server: ChatS
         (b"127.0.0.1", None, b"tab\there", "USERNAME", ""),
         (b"127.0.0.1", None, b"x" * 129, "USERNAME", ""),
         (b"127.0.0.1", None, b"\xff\xfe", "USERNAME", ""),
-        (b"127.0.0.1", None, None, "ARGUMENT", ""),
-        (None, b"9999", b"Alice", "ARGUMENT", ""),
+        (b"127.0.0.1", None, None, "USERNAME", ""),
+        (None, b"9999", b"Alice", "ARGUMENT", "host"),
     ],
 )
 def test_what_fails_says_why(

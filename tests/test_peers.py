@@ -151,7 +151,7 @@ def test_the_chat_server_serves_npm_ws(chat_server: ChatServer) -> None:
             assert json.loads(peer.line()) == json.loads(envelope("Node", "grüße", 0))
             client.send_message("hello Node")
             assert json.loads(peer.line()) == json.loads(envelope("Python", "hello Node", 0))
-            assert peer.line() == "closed 1000 enough"
+            assert peer.line().startswith("closed 1000")
             assert peer.wait() == 0
 
 

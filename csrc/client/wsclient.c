@@ -59,6 +59,7 @@ static int32_t fail_conn(chat* self, int32_t code) {
 /* An IPv6 literal stands in brackets in a URL. */
 static int32_t new_conn(chat* self, const char* ip, const char* port) {
     char url[512], text[512];
+    if (!ip || !port) return fail(self, WS_ERR_ARGUMENT, "the host or the port is NULL");
     const char* form = strchr(ip, ':') ? "ws://[%s]:%s/" : "ws://%s:%s/";
     if (snprintf(url, sizeof url, form, ip, port) >= (int)sizeof url) {
         return fail(self, WS_ERR_ARGUMENT, "the host or the port is too long");
@@ -126,7 +127,7 @@ static chat* chat_new(void) {
 }
 
 int32_t wsInitClient(wsClient* client, const char* ip, const char* port, const char* username) {
-    if (!client || !ip || !port) return WS_ERR_ARGUMENT;
+    if (!client) return WS_ERR_ARGUMENT;
     chat* before = client->impl;
     if (before && (before->delivering || (before->conn && wsConnState(before->conn) != WS_STATE_CLOSED))) {
         return WS_ERR_STATE;
