@@ -100,6 +100,10 @@ static bool interest(wsConn* conn, ws_interest* out) {
 
 intptr_t wsConnFd(wsConn* conn) {
     ws_interest out;
+    ws_conn_lock(conn);
+    intptr_t socket = conn->transport.ops ? conn->transport.fd : -1;
+    ws_conn_unlock(conn);
+    if (socket >= 0) return socket; /* known also while another thread is stepping */
     return interest(conn, &out) ? out.fd : -1;
 }
 
