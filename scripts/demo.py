@@ -9,10 +9,9 @@ import tempfile
 import threading
 from pathlib import Path
 
+from wsclient.models import Message, MessageInfo
 from wsclient.testing import ChatServer
 from wsclient.ws_client import WSClient
-
-from wsclient.models import Message, MessageInfo
 
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE = 10.0

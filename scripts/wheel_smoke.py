@@ -1,8 +1,7 @@
 """What a freshly installed wheel must do: two people chat over the server it carries. Run it outside the tree."""
 
-from wsclient.testing import ChatServer
-
 import wsclient
+from wsclient.testing import ChatServer
 
 DEADLINE_STEPS = 100
 

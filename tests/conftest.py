@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from wsclient.testing import ChatServer
 
 ROOT = Path(__file__).resolve().parent.parent

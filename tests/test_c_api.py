@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from wsclient.testing import ChatServer
 
 from conftest import Program
 from wsclient import MessageInfo, WSClient
+from wsclient.testing import ChatServer
 
 DEADLINE = 10.0
 JSON, RAW = 0, 1

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 import websockets.exceptions
 import websockets.sync.client
-from wsclient.testing import ChatServer
 
 import wsclient
 from conftest import PEERS, Echo, Program, node
 from wsclient import MessageInfo, WSClient
+from wsclient.testing import ChatServer
 
 DEADLINE = 10.0
 MIB = 2**20

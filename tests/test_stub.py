@@ -14,7 +14,7 @@ def stubtest(root: Path, stubs: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command],
         env={**os.environ, "MYPYPATH": str(stubs)},
-        cwd=stubs,
+        cwd=root,
         capture_output=True,
         text=True,
         timeout=100,
