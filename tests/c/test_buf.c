@@ -97,6 +97,18 @@ TEST(reserve_uses_the_room_in_front_before_it_grows) {
     ws_buf_free(&buf);
 }
 
+TEST(reserve_grows_when_the_room_in_front_does_not_suffice) {
+    ws_buf buf = {0};
+    uint8_t bytes[256] = {0};
+    put(&buf, bytes, 254);
+    put(&buf, "ab", 2);
+    ws_buf_consume(&buf, 254);
+    assert_int_equal(ws_buf_reserve(&buf, 255), WS_OK);
+    assert_true(ws_buf_room(&buf) >= 255);
+    assert_holds(&buf, "ab");
+    ws_buf_free(&buf);
+}
+
 TEST(a_reserve_that_cannot_be_changes_nothing) {
     ws_buf buf = {0};
     put(&buf, "abc", 3);
@@ -180,6 +192,7 @@ int main(void) {
         cmocka_unit_test(reserve_makes_room_behind_the_bytes),
         cmocka_unit_test(reserve_of_what_is_there_moves_nothing),
         cmocka_unit_test(reserve_uses_the_room_in_front_before_it_grows),
+        cmocka_unit_test(reserve_grows_when_the_room_in_front_does_not_suffice),
         cmocka_unit_test(a_reserve_that_cannot_be_changes_nothing),
         cmocka_unit_test(growing_byte_by_byte_moves_the_bytes_seldom),
         cmocka_unit_test(a_queue_that_is_kept_short_stays_small),

@@ -223,6 +223,25 @@ TEST(an_answer_without_the_right_accept_is_refused) {
     assert_int_equal(check_response(UPGRADE CONNECTION ACCEPTED ACCEPTED), WS_ERR_ACCEPT);
 }
 
+static void assert_accept_text(const char* headers, const char* expected) {
+    ws_buf text = {0};
+    ws_error error = {0};
+    put_text(&text, "HTTP/1.1 101 x\r\n" UPGRADE CONNECTION);
+    put_text(&text, headers);
+    put_text(&text, "\r\n");
+    assert_null(ws_http_parse_response(&head, (const char*)text.data, ws_buf_len(&text)));
+    ws_handshake_check_response(&head, KEY, NULL, 0, &chosen, &error);
+    assert_non_null(strstr(ws_error_text(&error), expected));
+    ws_buf_free(&text);
+    ws_error_clear(&error);
+}
+
+TEST(what_is_wrong_with_accept_is_said) {
+    assert_accept_text("", "has no Sec-WebSocket-Accept");
+    assert_accept_text("Sec-WebSocket-Accept: x\r\n", "has a wrong Sec-WebSocket-Accept");
+    assert_accept_text(ACCEPTED ACCEPTED, "has more than one Sec-WebSocket-Accept");
+}
+
 TEST(accept_is_compared_exactly) {
     char line[] = "Sec-WebSocket-Accept: S3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
     ws_buf headers = {0};
@@ -349,6 +368,7 @@ TEST(a_key_is_sixteen_bytes_in_base64) {
         "dGhlIHNhbXBsZSBub25jZQ",    /* without its end */
         "dGhlIHNhbXBsZSBub25jZQ=",   /* with half of it */
         "dGhlIHNhbXBsZSBub25jZQ===", /* with too much */
+        "dGhlIHNhbXBsZSBub25jZ===",  /* a character too few */
         "dGhlIHNhbXBsZSBub25jZX8=",  /* 17 bytes */
         "dGhlIHNhbXBsZSBub25jZXh4",  /* 18 bytes */
         "dGhlIHNhbXBsZSBub25=ZQ==",  /* an end in the middle */
@@ -402,13 +422,14 @@ TEST(an_answer_without_a_subprotocol_has_no_header_for_it) {
     ws_buf_free(&out);
 }
 
-static void assert_refusal(int status, const char* header, const char* expected) {
+static void assert_refusal(int status, const char* reason, const char* header, const char* expected) {
     ws_buf out = {0};
     size_t scanned = 0, count;
     assert_int_equal(ws_handshake_write_refusal(status, "because of this", &out), WS_OK);
     size_t n = ws_http_head_length((const char*)out.data, ws_buf_len(&out), &scanned);
     assert_null(ws_http_parse_response(&head, (const char*)out.data, n));
     assert_int_equal(head.status, status);
+    assert_true(ws_slice_equal(head.reason, reason));
     assert_true(ws_slice_equal(*ws_http_header_value(&head, "Connection", &count), "close"));
     assert_true(ws_slice_equal(*ws_http_header_value(&head, "Content-Length", &count), "16"));
     if (header) assert_true(ws_slice_equal(*ws_http_header_value(&head, header, &count), expected));
@@ -418,15 +439,16 @@ static void assert_refusal(int status, const char* header, const char* expected)
 }
 
 TEST(a_refusal_is_http_with_its_reason_as_the_body) {
-    assert_refusal(400, NULL, NULL);
-    assert_refusal(503, NULL, NULL);
-    assert_refusal(418, NULL, NULL);
+    assert_refusal(400, "Bad Request", NULL, NULL);
+    assert_refusal(503, "Service Unavailable", NULL, NULL);
+    assert_refusal(431, "Request Header Fields Too Large", NULL, NULL);
+    assert_refusal(418, "Refused", NULL, NULL);
 }
 
 TEST(a_refusal_says_how_to_do_better) {
-    assert_refusal(405, "Allow", "GET");
-    assert_refusal(426, "Upgrade", "websocket");
-    assert_refusal(426, "Sec-WebSocket-Version", "13");
+    assert_refusal(405, "Method Not Allowed", "Allow", "GET");
+    assert_refusal(426, "Upgrade Required", "Upgrade", "websocket");
+    assert_refusal(426, "Upgrade Required", "Sec-WebSocket-Version", "13");
 }
 
 int main(void) {
@@ -450,6 +472,7 @@ int main(void) {
         cmocka_unit_test(an_answer_without_the_right_upgrade_is_refused),
         cmocka_unit_test(an_answer_without_the_right_connection_is_refused),
         cmocka_unit_test(an_answer_without_the_right_accept_is_refused),
+        cmocka_unit_test(what_is_wrong_with_accept_is_said),
         cmocka_unit_test(accept_is_compared_exactly),
         cmocka_unit_test(the_chosen_subprotocol_is_found_among_the_offered),
         cmocka_unit_test(a_subprotocol_that_was_not_offered_is_refused),

@@ -94,6 +94,28 @@ TEST(each_allocation_that_fails_is_reported_and_nothing_leaks) {
     }
 }
 
+TEST(a_request_that_found_no_memory_leaves_nothing_to_write) {
+    static char path[2000]; /* longer than the first allocation of a buffer */
+    memset(path, 'a', sizeof path - 1);
+    memcpy(path, "ws://h/", 7);
+    ws_url url;
+    ws_error error = {0};
+    assert_int_equal(ws_url_parse(&url, path, &error), WS_OK);
+    for (size_t n = 1; n <= 2; n++) {
+        ws_protocol client;
+        size_t len;
+        ws_protocol_init_client(&client, &wide_limits, test_random);
+        failing = allocations + n;
+        assert_int_equal(ws_protocol_start(&client, &(ws_request){.url = &url}), WS_ERR_MEMORY);
+        failing = 0;
+        ws_writer_output(&client.writer, &len);
+        assert_int_equal(len, 0);
+        assert_int_equal(client.writer.total, 0);
+        ws_protocol_free(&client);
+    }
+    ws_url_free(&url);
+}
+
 TEST(an_error_whose_text_finds_no_memory_has_the_tables) {
     ws_error error = {0};
     failing = allocations + 1;
@@ -140,6 +162,7 @@ TEST(a_message_that_finds_no_memory_closes_with_1011) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_allocation_that_fails_is_reported_and_nothing_leaks),
+        cmocka_unit_test(a_request_that_found_no_memory_leaves_nothing_to_write),
         cmocka_unit_test(an_error_whose_text_finds_no_memory_has_the_tables),
         cmocka_unit_test(a_message_that_found_no_memory_can_be_sent_again),
         cmocka_unit_test(a_message_that_finds_no_memory_closes_with_1011),

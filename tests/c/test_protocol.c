@@ -171,6 +171,14 @@ TEST(without_a_subprotocol_none_is_chosen) {
     free_pair(&pair);
 }
 
+TEST(the_heads_count_into_what_was_queued) {
+    ws_pair pair;
+    open_pair(&pair);
+    assert_int_equal(pair.client.writer.total, ws_buf_len(&pair.server.head));
+    assert_int_equal(pair.server.writer.total, ws_buf_len(&pair.client.head));
+    free_pair(&pair);
+}
+
 TEST(the_heads_are_kept) {
     ws_pair pair;
     open_pair(&pair);
@@ -448,6 +456,7 @@ int main(void) {
         cmocka_unit_test(messages_on_their_way_arrive_before_the_close),
         cmocka_unit_test(the_server_chooses_a_subprotocol),
         cmocka_unit_test(without_a_subprotocol_none_is_chosen),
+        cmocka_unit_test(the_heads_count_into_what_was_queued),
         cmocka_unit_test(the_heads_are_kept),
         cmocka_unit_test(frames_wait_until_the_server_has_accepted),
         cmocka_unit_test(a_refusal_reaches_the_client_with_its_status),

@@ -245,6 +245,9 @@ TEST(a_close_frame_may_be_empty) {
 
 TEST(a_close_frame_has_a_whole_code) {
     assert_close("\x03", 1, "FAILED 1002 PROTOCOL\n");
+    ws_buf input = {0};
+    put(&input, "\x88\x01\x03\xe8", 4); /* the byte behind it would make 1000 of it */
+    assert_events(CLIENT, &input, "FAILED 1002 PROTOCOL\n");
 }
 
 TEST(a_close_frame_has_a_code_and_a_reason) {

@@ -38,6 +38,7 @@ static const good goods[] = {
     {"ws://h/user@place:80", false, false, "h", 80, "/user@place:80", "h"},
     {"ws://h/ws://other", false, false, "h", 80, "/ws://other", "h"},
     {"ws://under_score-1.~x.local", false, false, "under_score-1.~x.local", 80, "/", "under_score-1.~x.local"},
+    {"ws://azAZ09.x", false, false, "azAZ09.x", 80, "/", "azAZ09.x"},
     {"ws://m%C3%BCnchen.example/", false, false, "m%C3%BCnchen.example", 80, "/", "m%C3%BCnchen.example"},
 };
 

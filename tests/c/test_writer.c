@@ -1,7 +1,6 @@
 /* core/writer: frames out, all or nothing. */
 #include "support.h"
 
-
 /* What is to be written must be exactly this; it is then written, and `expected` emptied. */
 static void assert_output(ws_writer* writer, ws_buf* expected) {
     size_t len;
