@@ -108,10 +108,18 @@ static int32_t write_request_line(const ws_request* request, ws_buf* out) {
     return ws_buf_append_text(out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
 }
 
+/* A header that the caller's own headers may replace. */
+static int32_t write_default(const ws_request* request, const char* name, const char* value, ws_buf* out) {
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) return WS_OK;
+    }
+    return write_header(out, name, value);
+}
+
 int32_t ws_handshake_write_request(const ws_request* request, const char* key, ws_buf* out) {
     if (write_request_line(request, out) || write_header(out, "Sec-WebSocket-Key", key) ||
-        write_header(out, "Origin", request->origin) || write_header(out, "User-Agent", request->user_agent) ||
-        write_subprotocols(request, out)) {
+        write_default(request, "Origin", request->origin, out) ||
+        write_default(request, "User-Agent", request->user_agent, out) || write_subprotocols(request, out)) {
         return WS_ERR_MEMORY;
     }
     for (size_t i = 0; i < request->header_count; i++) {

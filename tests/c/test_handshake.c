@@ -54,6 +54,15 @@ TEST(the_smallest_request) {
                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n\r\n");
 }
 
+TEST(a_header_of_the_callers_takes_the_place_of_ours) {
+    static const wsHeader headers[] = {{"user-agent", "mine"}, {"ORIGIN", "http://mine"}};
+    ws_request request = {.headers = headers, .header_count = 2, .user_agent = "ours", .origin = "http://ours"};
+    assert_request("ws://h/", request,
+                   "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY
+                   "\r\nuser-agent: mine\r\nORIGIN: http://mine\r\n\r\n");
+}
+
 TEST(a_request_with_everything) {
     static const wsHeader headers[] = {{"Authorization", "Bearer x"}, {"X-Empty", ""}};
     static const char* const subprotocols[] = {"chat.v2", "chat"};
@@ -457,6 +466,7 @@ int main(void) {
         cmocka_unit_test(a_key_is_the_base64_of_its_bytes),
         cmocka_unit_test(every_byte_of_a_key_counts),
         cmocka_unit_test(the_smallest_request),
+        cmocka_unit_test(a_header_of_the_callers_takes_the_place_of_ours),
         cmocka_unit_test(a_request_with_everything),
         cmocka_unit_test(an_empty_user_agent_writes_no_header),
         cmocka_unit_test(headers_that_the_handshake_writes_are_refused),

@@ -105,13 +105,11 @@ static void test_more_names_than_threads(void** state) {
     ws_resolve_drop(NULL);
 }
 
+/* Not while another thread is inside the C library's resolver: its locks are then lost to the child. */
 static void test_a_child_of_fork_can_resolve(void** state) {
     (void)state;
-    ws_resolve* jobs[MANY];
-    ws_error error = {0};
-    for (int i = 0; i < MANY; i++)
-        assert_int_equal(ws_resolve_start(&jobs[i], "localhost", 1, &error), 0);
-    pid_t child = fork(); /* while threads are at work */
+    assert_fails("-..-");
+    pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         assert_fails("-..-");
@@ -120,8 +118,6 @@ static void test_a_child_of_fork_can_resolve(void** state) {
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    for (int i = 0; i < MANY; i++)
-        ws_resolve_drop(jobs[i]);
 }
 
 int main(void) {
