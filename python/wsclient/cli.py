@@ -237,8 +237,7 @@ def _reason(error: Exception | None) -> str:
 
 
 def _lost(client: WSClient) -> int:
-    error = client.last_error
-    return _complain(f"The server has gone: {_printable(str(error)) if error else 'it closed the connection'}")
+    return _complain(f"The server has gone: {_printable(str(client.last_error))}")
 
 
 def _complain(line: str) -> int:

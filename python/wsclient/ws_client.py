@@ -20,10 +20,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, TypeAlias, cast, overload
 
+from . import _core
 from ._codec import check_name, decode, encode
 from .connection import new_handle
 from .exceptions import (
     ConcurrencyError,
+    ConnectionClosed,
     ConnectionClosedOK,
     EnvelopeError,
     InvalidState,
@@ -100,10 +102,12 @@ class WSClient:
         self._skipped = 0
         self._last_error: Exception | None = None
         self._thread: threading.Thread | None = None
-        self._handle = new_handle(self._url, self._options)
+        self._handle: _core.WSClient | None = None
+        new_handle(self._url, self._options)  # what is wrong with them is said now
 
     def __repr__(self) -> str:
-        return f"<wsclient.WSClient {self._username!r} {State(self._handle.state).name}>"
+        state = State(self._handle.state).name if self._handle else "not connected"
+        return f"<wsclient.WSClient {self._username!r} {state}>"
 
     def __enter__(self) -> WSClient:
         """Connect; raises what makes :meth:`connect` return False."""
@@ -140,23 +144,25 @@ class WSClient:
 
     def _connect(self) -> None:
         with self._alone("connect"):
-            if self._handle.state in (State.OPEN, State.CLOSING):
+            if self._handle and self._handle.state != State.CLOSED:
                 raise InvalidState("already connected: disconnect first")
-            self._leaving, self._last_error = False, None
-            self._handle = new_handle(self._url, self._options)
-            self._handle.set_on_message(self._deliver)
-            self._handle.open()
-            self._announce(self._username)
+            self._handle, self._leaving, self._last_error = None, False, None
+            handle = new_handle(self._url, self._options)
+            handle.set_on_message(self._deliver)
+            handle.open()
+            handle.send(_announcement(self._username))
+            self._handle = handle
 
-    def _announce(self, name: str) -> None:
-        info = MessageInfo.NO_BROADCAST | MessageInfo.CHANGE_USERNAME
-        self._handle.send(encode(Message("", User(name), info)))
+    def _connected(self) -> _core.WSClient:
+        if self._handle is None:
+            raise InvalidState("not connected: call connect first")
+        return self._handle
 
     def send_message(self, message: str, info: MessageInfo = MessageInfo.BROADCAST) -> bool:
         """Send a chat message; whether the system has taken it. ``info`` says what the server does with it."""
         envelope = encode(Message(message, User(self._username), info))
         try:
-            self._handle.send(envelope)
+            self._connected().send(envelope)
         except _FAILURES as error:
             return self._failed("send_message", error)
         return True
@@ -165,7 +171,7 @@ class WSClient:
         """Take another name and tell the server; whether that was sent. ``ValueError`` for a name nobody may have."""
         check_name(name)
         try:
-            self._announce(name)
+            self._connected().send(_announcement(name))
         except _FAILURES as error:
             return self._failed("change_username", error)
         self._username = name
@@ -178,7 +184,7 @@ class WSClient:
         """
         check_timeout("timeout", timeout)
         try:
-            self._handle.ping(None, self._options.ping_timeout if timeout is None else timeout)
+            self._connected().ping(None, self._options.ping_timeout if timeout is None else timeout)
         except _FAILURES as error:
             return self._failed("flush", error)
         return True
@@ -208,7 +214,7 @@ class WSClient:
         check_timeout("timeout", timeout)
         with self._alone("listen"):
             try:
-                self._handle.listen(timeout)
+                self._connected().listen(timeout)
             except _FAILURES as error:
                 return self._failed("listen", error)
         return True
@@ -222,14 +228,14 @@ class WSClient:
         with self._alone("run"):
             try:
                 while True:
-                    self._handle.listen(None)
+                    self._connected().listen(None)
             except KeyboardInterrupt:
                 self.disconnect()
                 return True
-            except ConnectionClosedOK:
-                return True
             except _FAILURES as error:
-                return self._leaving or self._failed("run", error)
+                if not self._left(error):
+                    self._failed("run", error)
+                return self._left(error) or isinstance(error, ConnectionClosedOK)
 
     def messages(self) -> Iterator[Message]:
         """Iterate over the chat messages that arrive until the connection is closed, besides any callback.
@@ -244,9 +250,9 @@ class WSClient:
         while True:
             try:
                 with self._alone("messages"):
-                    data = self._handle.recv()
+                    data = self._connected().recv()
             except _FAILURES as error:
-                if self._leaving or isinstance(error, ConnectionClosedOK):
+                if self._left(error) or isinstance(error, ConnectionClosedOK):
                     return
                 raise
             message = self._parse(data)
@@ -258,8 +264,10 @@ class WSClient:
 
         The program goes on until the connection is closed or :meth:`stop` is called.
         """
-        if self._handle.state != State.OPEN:
-            return self._failed("start", InvalidState("not connected: call connect first"))
+        try:
+            self._connected()
+        except InvalidState as error:
+            return self._failed("start", error)
         if self._thread and self._thread.is_alive():
             raise ConcurrencyError("start: the client has been started already")
         self._thread = threading.Thread(target=self.run, name="wsclient", daemon=False)
@@ -277,13 +285,14 @@ class WSClient:
         """Close the connection, within ``close_timeout``. Without one it does nothing; :meth:`connect` works again."""
         self._leaving = True
         try:
-            if self._handle.state != State.CONNECTING:
+            if self._handle:
                 self._handle.close()
         except _FAILURES as error:
             self._logger.debug("disconnect: %s", error)
-        finally:
-            if self._handle.state == State.CONNECTING:
-                self._handle.abort()
+
+    def _left(self, error: Exception) -> bool:
+        """Is that only our own leaving?"""
+        return self._leaving and isinstance(error, ConnectionClosed)
 
     @contextlib.contextmanager
     def _alone(self, what: str) -> Generator[None]:
@@ -335,6 +344,10 @@ class WSClient:
     def _skip(self, what: str) -> None:
         self._skipped += 1
         self._logger.warning("skipped %s", what)
+
+
+def _announcement(name: str) -> str:
+    return encode(Message("", User(name), MessageInfo.NO_BROADCAST | MessageInfo.CHANGE_USERNAME))
 
 
 def _url(ip: object, port: object) -> str:
