@@ -45,6 +45,7 @@ class ChatServer:
     def __init__(self, port: int = 0) -> None:
         command = [str(server_program()), "--port", str(port)]
         self._printed = collections.deque[str](maxlen=100)
+        self._listens: re.Match[str] | None = None
         self._known = threading.Event()
         self._process = subprocess.Popen(
             ["/bin/sh", "-c", _KEEPER, "ws_server", *command],
@@ -58,8 +59,7 @@ class ChatServer:
         self._reader = threading.Thread(target=self._read, name="ws_server output", daemon=True)
         self._reader.start()
         self._known.wait(_DEADLINE)
-        found = re.search(r"listening on (ws://(.+):(\d+)/)", "\n".join(self._printed))
-        if found is None:
+        if (found := self._listens) is None:
             self.stop()
             raise RuntimeError(f"ws_server does not listen: {' | '.join(self._printed) or 'it printed nothing'}")
         self.url, self.host, self.port = found[1], found[2].strip("[]"), int(found[3])
@@ -89,6 +89,7 @@ class ChatServer:
         with self._process.stdout as lines:
             for line in lines:
                 self._printed.append(line.rstrip())
-                if "listening on" in line:
+                self._listens = self._listens or re.search(r"listening on (ws://(.+):(\d+)/)", line)
+                if self._listens:
                     self._known.set()
         self._known.set()
