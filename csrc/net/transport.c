@@ -40,6 +40,7 @@ static void tcp_close(ws_transport* transport) {
 }
 
 void ws_transport_tcp(ws_transport* transport, intptr_t fd) {
-    static const ws_transport_ops ops = {tcp_read, tcp_write, tcp_ready_now, tcp_shutdown, tcp_reset_on_close, tcp_close};
+    static const ws_transport_ops ops = {tcp_read,     tcp_write,          tcp_ready_now,
+                                         tcp_shutdown, tcp_reset_on_close, tcp_close};
     *transport = (ws_transport){.ops = &ops, .fd = fd};
 }

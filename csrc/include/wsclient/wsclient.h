@@ -248,7 +248,8 @@ WS_API int32_t wsConnNext(wsConn* conn, wsEvent* event);
 
 /*
  * For programs without a loop: step, and if that brought nothing wait up to `timeout` ms (< 0: for ever) for something
- * to do. Then ask wsConnNext, and come again. 0, WS_ERR_INTERRUPTED, or WS_ERR_SYSTEM without a descriptor to wait with.
+ * to do. Then ask wsConnNext, and come again. 0, WS_ERR_INTERRUPTED, or WS_ERR_SYSTEM without a descriptor to wait
+ * with.
  */
 WS_API int32_t wsConnWait(wsConn* conn, int64_t timeout);
 
