@@ -291,7 +291,7 @@ class WSClient:
             self._logger.debug("disconnect: %s", error)
 
     def _left(self, error: Exception) -> bool:
-        """Is that only our own leaving?"""
+        """Whether that is only our own leaving."""
         return self._leaving and isinstance(error, ConnectionClosed)
 
     @contextlib.contextmanager
