@@ -1,11 +1,15 @@
-/* A connection's life: made, owned, woken, freed. */
+/* A connection's life, and what all that is done to it stands on: made, woken, written out, ended, freed. */
 #include "client/conn.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/sys.h"
 #include "net/wake.h"
+
+enum { LINGER = 1000 }; /* ms that the peer has for ending the stream once both sides have closed */
 
 int64_t wsNow(void) {
     return ws_sys_now();
@@ -72,35 +76,11 @@ void wsConnFree(wsConn* conn) {
     free(conn);
 }
 
-/* ---- owned ---- */
-
-bool ws_conn_take(wsConn* conn) {
-    uintptr_t nobody = 0;
-    return atomic_compare_exchange_strong(&conn->owner, &nobody, ws_thread_id());
-}
-
-bool ws_conn_is_mine(wsConn* conn) {
-    return atomic_load(&conn->owner) == ws_thread_id();
-}
-
-/* Have an aborted connection end now. Who holds the token does it when letting go. */
-static void end_aborted(wsConn* conn) {
-    if (!ws_conn_take(conn)) return;
-    ws_conn_step(conn, ws_sys_now(), 0);
-    atomic_store(&conn->owner, 0);
-}
-
-void ws_conn_release(wsConn* conn) {
-    atomic_store(&conn->owner, 0);
-    if (atomic_load(&conn->aborted) && wsConnState(conn) != WS_STATE_CLOSED) end_aborted(conn);
-    /* A waiter counts itself before it looks at the owner: one of us two sees the other. */
-    if (atomic_load(&conn->waiting) > 0) ws_inline_wake(conn);
-}
-
 /* ---- woken ---- */
 
 void ws_conn_join(wsConn* conn, ws_waiter* waiter) {
     waiter->wake = ws_wake_of_thread();
+    waiter->woken = false;
     ws_conn_lock(conn);
     waiter->next = conn->waiters;
     conn->waiters = waiter;
@@ -117,12 +97,13 @@ void ws_conn_leave(wsConn* conn, ws_waiter* waiter) {
     *link = waiter->next;
     atomic_fetch_sub(&conn->waiting, 1);
     ws_conn_unlock(conn);
-    if (waiter->wake >= 0) ws_wake_clear(waiter->wake);
+    if (waiter->woken) ws_wake_clear(waiter->wake);
 }
 
 void ws_conn_wake_waiters(wsConn* conn) {
     for (ws_waiter* waiter = conn->waiters; waiter; waiter = waiter->next) {
-        if (waiter->wake >= 0) ws_wake_signal(waiter->wake);
+        if (waiter->wake >= 0 && !waiter->woken) ws_wake_signal(waiter->wake);
+        waiter->woken = waiter->wake >= 0;
     }
 }
 
@@ -143,25 +124,64 @@ void ws_conn_set_failure(wsConn* conn, const ws_error* error) {
     conn->failure.max_size = error->max_size;
 }
 
-/* Break off, at once or when the token's owner lets go. */
-static void break_off(wsConn* conn, const ws_error* error) {
-    ws_conn_lock(conn);
-    if (conn->state != WS_STATE_CLOSED && !conn->aborted) {
-        ws_conn_set_failure(conn, error);
-        if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = WS_BY_US;
-        conn->aborted = true;
-        if (conn->transport.ops) conn->transport.ops->reset_on_close(&conn->transport);
-        ws_conn_wake_waiters(conn);
+/* ---- written out ---- */
+
+bool ws_conn_write_out(wsConn* conn) {
+    bool any = false;
+    size_t n;
+    if (!conn->transport.ops || conn->write_broken) return false;
+    for (;;) {
+        const uint8_t* from = ws_writer_output(&conn->protocol.writer, &n);
+        if (n == 0) return any;
+        ssize_t written = conn->transport.ops->write(&conn->transport, from, n);
+        if (written == -EAGAIN) return any;
+        if (written < 0) {
+            conn->write_broken = true; /* what the peer said before is still to be read: the reader finds the end */
+            return true;
+        }
+        ws_writer_written(&conn->protocol.writer, (size_t)written);
+        any = true;
     }
+}
+
+/* ---- ended ---- */
+
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,
+                            int64_t timeout) {
+    int32_t rc = ws_writer_close(&conn->protocol.writer, code, reason, len);
+    if (rc) return rc;
+    conn->close_info.sent = code;
+    if (len) memcpy(conn->close_info.sent_reason, reason, len);
+    if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = by;
+    conn->state = WS_STATE_CLOSING;
+    conn->deadline = earlier(conn->deadline, after(ws_sys_now(), timeout));
+    ws_conn_write_out(conn);
+    return WS_OK;
+}
+
+void ws_conn_finish(wsConn* conn, const ws_error* error) {
+    ws_conn_lock(conn);
+    if (error) ws_conn_set_failure(conn, error);
+    conn->close_info.clean = !conn->failure.code && conn->close_info.received && conn->close_info.sent;
+    if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
+    conn->transport.ops = NULL;
+    conn->deadline = INT64_MAX;
+    conn->ended = true;
+    conn->close_pending = true;
+    conn->state = WS_STATE_CLOSED;
+    ws_conn_wake_waiters(conn);
     ws_conn_unlock(conn);
-    end_aborted(conn);
+    ws_opening_free(&conn->opening);
 }
 
-void ws_conn_fail(wsConn* conn, int32_t code, const char* text) {
-    ws_error error = {.code = code, .text = (char*)text};
-    break_off(conn, &error);
-}
-
-void wsConnAbort(wsConn* conn) {
-    ws_conn_fail(conn, WS_ERR_CLOSED, "connection broken off by this side");
+void ws_conn_linger(wsConn* conn, bool end_ours) {
+    conn->lingering = true;
+    conn->deadline = earlier(conn->deadline, ws_sys_now() + LINGER);
+    ws_conn_write_out(conn);
+    bool all_written = ws_buf_len(&conn->protocol.writer.out) == 0;
+    if (end_ours && all_written && conn->transport.ops) conn->transport.ops->shutdown(&conn->transport);
 }

@@ -23,6 +23,7 @@
 typedef struct ws_waiter {
     struct ws_waiter* next;
     intptr_t wake;
+    bool woken;
 } ws_waiter;
 
 struct wsConn {
@@ -66,19 +67,37 @@ static inline void ws_conn_unlock(wsConn* conn) {
     ws_mutex_unlock(&conn->mutex);
 }
 
-/* Write what the socket takes now. With the mutex held. True if anything went out. */
+/* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */
 bool ws_conn_write_out(wsConn* conn);
-
-/* Queue our close frame and set the deadline (in ms from now) for the peer's; with the mutex held. 0 or a code. */
-int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,
-                            int64_t timeout);
 
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);
+
+/* Queue our close frame and set the deadline (in ms from now) for the peer's. With the mutex held. 0 or a code. */
+int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,
+                            int64_t timeout);
+
+/*
+ * Nothing more is to be said (`end_ours`: tell the peer so): from here on only the end of the stream is awaited. With
+ * the mutex held.
+ */
+void ws_conn_linger(wsConn* conn, bool end_ours);
+
+/* The connection is over: let go of the socket and tell everybody. `error` may be NULL. By the token's owner. */
+void ws_conn_finish(wsConn* conn, const ws_error* error);
 
 /* The waiters: join and leave take the mutex, wake needs it held. */
 void ws_conn_join(wsConn* conn, ws_waiter* waiter);
 void ws_conn_leave(wsConn* conn, ws_waiter* waiter);
 void ws_conn_wake_waiters(wsConn* conn);
+
+/*
+ * Parse what is there (`all`: whatever the limit), so that control frames are answered, and keep the messages. By the
+ * token's owner. True if there was anything. (conn_events.c)
+ */
+bool ws_conn_spill(wsConn* conn, bool all);
+
+/* Reading stops when the inbox is full; but while closing the peer's close frame lies behind what is surplus. */
+bool ws_conn_wants_bytes(const wsConn* conn);
 
 #endif

@@ -5,24 +5,6 @@
 #include "client/conn.h"
 #include "net/sys.h"
 
-bool ws_conn_write_out(wsConn* conn) {
-    bool any = false;
-    size_t n;
-    if (!conn->transport.ops || conn->write_broken) return false;
-    for (;;) {
-        const uint8_t* from = ws_writer_output(&conn->protocol.writer, &n);
-        if (n == 0) return any;
-        ssize_t written = conn->transport.ops->write(&conn->transport, from, n);
-        if (written == -EAGAIN) return any;
-        if (written < 0) {
-            conn->write_broken = true; /* what the peer said before is still to be read: the reader finds the end */
-            return true;
-        }
-        ws_writer_written(&conn->protocol.writer, (size_t)written);
-        any = true;
-    }
-}
-
 /* May messages be sent now? 0 or the code that says why not. With the mutex held. */
 static int32_t check_open(wsConn* conn) {
     switch ((wsState)conn->state) {

@@ -1,0 +1,170 @@
+/* From the protocol's events to the connection's: acted upon, handed out, or kept for later. By the token's owner. */
+#include <string.h>
+
+#include "client/conn.h"
+#include "net/sys.h"
+
+static void count(_Atomic uint64_t* counter, uint64_t n) {
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+/* ---- what the protocol says ---- */
+
+static void opened(wsConn* conn) {
+    ws_conn_lock(conn);
+    conn->state = WS_STATE_OPEN;
+    conn->deadline = INT64_MAX;
+    ws_conn_unlock(conn);
+}
+
+static void answer_ping(wsConn* conn, const ws_event* event) {
+    count(&conn->pings_received, 1);
+    ws_conn_lock(conn);
+    ws_protocol_reply(&conn->protocol, event); /* without memory for a pong the peer will ask again */
+    ws_conn_write_out(conn);
+    ws_conn_unlock(conn);
+}
+
+static void take_pong(wsConn* conn, const ws_event* event) {
+    count(&conn->pongs_received, 1);
+    ws_conn_lock(conn);
+    if (ws_pings_answer(&conn->pings, event->data, event->len, ws_sys_nanos())) ws_conn_wake_waiters(conn);
+    ws_conn_unlock(conn);
+}
+
+/* The peer's close frame: answered with the same code (RFC 6455 5.5.1), then its end of the stream is awaited. */
+static void take_close(wsConn* conn, const ws_event* event) {
+    ws_conn_lock(conn);
+    conn->close_info.received = event->code;
+    if (event->len) memcpy(conn->close_info.received_reason, event->data, event->len);
+    ws_conn_begin_close(conn, WS_BY_PEER, event->code, NULL, 0,
+                        conn->settings.close_timeout); /* it fails where ours went first */
+    conn->state = WS_STATE_CLOSING;
+    ws_conn_linger(conn, false);
+    ws_conn_unlock(conn);
+}
+
+/* The peer broke the protocol: say so in a close frame and end our side (RFC 6455 7.1.7). */
+static void take_failure(wsConn* conn, const ws_event* event) {
+    if (event->code == 0) {
+        ws_conn_finish(conn, &conn->protocol.error);
+        return;
+    }
+    ws_conn_lock(conn);
+    ws_conn_set_failure(conn, &conn->protocol.error);
+    if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = WS_BY_US;
+    bool closed_before = conn->protocol.writer.closed;
+    if (ws_protocol_reply(&conn->protocol, event) == WS_OK && !closed_before) {
+        conn->close_info.sent = event->code;
+        strcpy(conn->close_info.sent_reason, ws_protocol_failure_reason(&conn->protocol));
+    }
+    conn->state = WS_STATE_CLOSING;
+    ws_conn_linger(conn, true);
+    ws_conn_unlock(conn);
+}
+
+/* Act on the protocol's event. True if there is something to hand out in *out. */
+static bool digest(wsConn* conn, const ws_event* event, wsEvent* out) {
+    static const wsEventType types[] = {
+        [WS_PROTOCOL_OPEN] = WS_EVENT_OPEN, [WS_PROTOCOL_TEXT] = WS_EVENT_TEXT, [WS_PROTOCOL_BINARY] = WS_EVENT_BINARY,
+        [WS_PROTOCOL_PING] = WS_EVENT_PING, [WS_PROTOCOL_PONG] = WS_EVENT_PONG, [WS_PROTOCOL_FAILED] = WS_EVENT_NONE};
+    switch (event->type) {
+    case WS_PROTOCOL_OPEN:
+        opened(conn);
+        break;
+    case WS_PROTOCOL_TEXT:
+    case WS_PROTOCOL_BINARY:
+        count(&conn->messages_received, 1);
+        break;
+    case WS_PROTOCOL_PING:
+        answer_ping(conn, event);
+        break;
+    case WS_PROTOCOL_PONG:
+        take_pong(conn, event);
+        break;
+    case WS_PROTOCOL_CLOSE:
+        take_close(conn, event);
+        return false;
+    default:
+        take_failure(conn, event);
+        return false;
+    }
+    *out = (wsEvent){.type = types[event->type],
+                     .data = (const char*)event->data,
+                     .length = event->len,
+                     .received = conn->read_time};
+    return true;
+}
+
+/* ---- handing out ---- */
+
+static void closed_event(wsConn* conn, wsEvent* out) {
+    ws_conn_lock(conn);
+    const ws_close_info* info = &conn->close_info;
+    *out = (wsEvent){.type = WS_EVENT_CLOSED,
+                     .error = conn->failure.code,
+                     .closeCode = info->received ? info->received : WS_CODE_ABNORMAL,
+                     .data = info->received_reason,
+                     .length = strlen(info->received_reason),
+                     .received = ws_sys_wall()};
+    ws_conn_unlock(conn);
+    conn->close_pending = false;
+}
+
+/* The next event that is not in the inbox. */
+static bool next_parsed(wsConn* conn, wsEvent* out) {
+    while (conn->unparsed) {
+        ws_event event = ws_protocol_next(&conn->protocol);
+        if (event.type == WS_PROTOCOL_NONE) {
+            conn->unparsed = false;
+        } else if (digest(conn, &event, out)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
+    size_t n = 0;
+    ws_inbox_forget(&conn->inbox);
+    while (n < max && ws_inbox_pop(&conn->inbox, &out[n])) {
+        n++;
+    }
+    while (n < max && next_parsed(conn, &out[n])) {
+        n++;
+        if (conn->protocol.reader.message_out) break; /* the next message would be gathered in the same memory */
+    }
+    if (n == 0 && conn->close_pending && max) closed_event(conn, &out[n++]);
+    return n;
+}
+
+/* ---- what nobody asked for ---- */
+
+static bool inbox_full(const wsConn* conn) {
+    return conn->inbox.bytes >= conn->settings.max_buffer;
+}
+
+bool ws_conn_wants_bytes(const wsConn* conn) {
+    return !inbox_full(conn) || conn->state == WS_STATE_CLOSING;
+}
+
+/* Keep a message for later. What is surplus while closing is dropped: nobody may ask any more. */
+static int32_t keep(wsConn* conn, const wsEvent* event) {
+    if (event->type == WS_EVENT_PING || event->type == WS_EVENT_PONG) return WS_OK;
+    if (conn->state == WS_STATE_CLOSING && inbox_full(conn)) return WS_OK;
+    return ws_inbox_push(&conn->inbox, event);
+}
+
+bool ws_conn_spill(wsConn* conn, bool all) {
+    wsEvent event;
+    bool any = false;
+    ws_inbox_forget(&conn->inbox);
+    while ((all || ws_conn_wants_bytes(conn)) && next_parsed(conn, &event)) {
+        any = true;
+        if (keep(conn, &event) == WS_OK) continue;
+        ws_error error = {.code = WS_ERR_MEMORY};
+        ws_conn_finish(conn, &error);
+        break;
+    }
+    return any;
+}
