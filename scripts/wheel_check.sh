@@ -16,6 +16,8 @@ table = tomllib.load(open("pyproject.toml", "rb"))["tool"]["cibuildwheel"]
 print(functools.reduce(lambda t, k: t[k], sys.argv[1].split("."), table))' "$1"
 }
 
+"$python" -m pip install --quiet --no-build-isolation '.[wheel]'
+
 echo "wheel: the builds"
 "$python" -m cibuildwheel --print-build-identifiers --platform linux | tee "$work/builds"
 for version in cp310 cp311 cp312 cp313; do grep -q "^$version-" "$work/builds"; done
