@@ -4,6 +4,8 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cpp')
 VENV = .venv/bin
 
+MAKEFLAGS += --no-print-directory
+
 .NOTPARALLEL:
 .PHONY: all c-server python demo test ctest sanitize pytest check wheel clean
 
