@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server python demo test ctest sanitize pytest check wheel clean
+.PHONY: all c-server setup python demo test ctest sanitize pytest check wheel clean
 
 all:
 	@scripts/setup.sh c
@@ -21,25 +21,25 @@ c-server:
 	@cmake --build build --target ws_server_main
 	@mkdir -p bin && cp build/bin/ws_server bin/
 
-# The package as a user gets it, in .venv.
-python:
+setup:
 	@scripts/setup.sh
+
+# The package as a user gets it, in .venv.
+python: setup
 	@$(VENV)/pip install --quiet --no-deps --no-build-isolation .
 
 demo:
-	@mkdir -p build && { $(MAKE) all c-server python >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }; }
+	@mkdir -p build && { $(MAKE) setup all c-server python >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }; }
 	@$(VENV)/python scripts/demo.py
 
-test: all c-server python ctest sanitize check pytest
+test: setup all c-server python ctest sanitize check pytest
 
-ctest:
-	@scripts/setup.sh
+ctest: setup
 	@cmake -S . -B build -DWS_TESTS=ON >/dev/null
 	@cmake --build build
 	@ctest --test-dir build --output-on-failure
 
-sanitize:
-	@scripts/setup.sh
+sanitize: setup
 	@cmake -S . -B build/sanitize -DWS_TESTS=ON -DWS_SANITIZE=ON >/dev/null
 	@cmake --build build/sanitize
 	@ctest --test-dir build/sanitize --output-on-failure
@@ -52,7 +52,7 @@ check: python
 	$(VENV)/clang-format --dry-run -Werror $(C_FILES)
 	$(VENV)/stubtest wsclient._core --mypy-config-file pyproject.toml --allowlist tests/stubtest.allow
 
-pytest:
+pytest: python
 	@$(VENV)/pytest
 
 wheel: python
