@@ -144,6 +144,7 @@ static void report_self(void* arg) {
 static void test_a_detached_thread_has_an_identity_and_no_signals(void** state) {
     (void)state;
     report other = {.done = ws_wake_new()};
+    intptr_t ours = ws_wake_of_thread(); /* asked for now: the other's number is free again once it has ended */
     sigset_t before, after;
     pthread_sigmask(SIG_SETMASK, NULL, &before);
     assert_int_equal(ws_thread_start_detached(report_self, &other), 0);
@@ -153,7 +154,7 @@ static void test_a_detached_thread_has_an_identity_and_no_signals(void** state) 
     assert_true(other.blocked);
     assert_true(other.id != 0 && other.id != ws_thread_id());
     assert_true(ws_thread_id() == ws_thread_id());
-    assert_true(other.wake >= 0 && other.wake != ws_wake_of_thread());
+    assert_true(other.wake >= 0 && other.wake != ours);
     ws_wake_close(other.done);
 }
 
