@@ -1,4 +1,4 @@
-# The verbs. Everything built is in build/ and .venv/, its results in bin/ and wheelhouse/; 
+# The verbs. Everything built is in build/ and .venv/, its results in bin/ and wheelhouse/;
 # `make clean` removes all but .venv.
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 C_FILES = $(shell git ls-files '*.c' '*.h' '*.cpp')
@@ -36,12 +36,12 @@ test: setup all c-server python ctest sanitize check pytest
 
 ctest: setup
 	@cmake -S . -B build -DWS_TESTS=ON >/dev/null
-	@cmake --build build
+	@cmake --build build >/dev/null
 	@ctest --test-dir build --output-on-failure
 
 sanitize: setup
 	@cmake -S . -B build/sanitize -DWS_TESTS=ON -DWS_SANITIZE=ON >/dev/null
-	@cmake --build build/sanitize
+	@cmake --build build/sanitize >/dev/null
 	@ctest --test-dir build/sanitize --output-on-failure
 
 check: python
