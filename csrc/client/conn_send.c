@@ -32,7 +32,7 @@ static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length
     ws_writer* writer = &conn->protocol.writer;
     if (ws_buf_len(&writer->out) > conn->settings.write_limit) return WS_ERR_QUEUE_FULL;
     uint8_t opcode = type == WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
-    ticket->start = position(conn);
+    ticket->start = fragment < 0 ? position(conn) : 0; /* a part of a message cannot be taken back */
     rc = fragment < 0 ? ws_writer_message(writer, opcode, data, length)
                       : ws_writer_fragment(writer, opcode, data, length, fragment == 1);
     ticket->end = position(conn);
