@@ -28,6 +28,7 @@ static int32_t conn_init(wsConn* conn, const wsOptions* options) {
     ws_protocol_init_client(&conn->protocol, &conn->settings.limits, ws_sys_random);
     rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
     if (rc) return rc;
+    conn->protocol.writer.threshold = conn->settings.compress_threshold;
     ws_buf* out = &conn->protocol.writer.out;
     if (ws_buf_append(&conn->request, ws_buf_head(out), ws_buf_len(out))) return WS_ERR_MEMORY;
     return ws_opening_start(&conn->opening, conn->settings.url.host, conn->settings.url.port, conn->deadline,

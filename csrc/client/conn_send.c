@@ -23,20 +23,35 @@ static uint64_t position(const wsConn* conn) {
     return conn->protocol.writer.total;
 }
 
+/* A whole message, or which part of one. */
+typedef enum part { WHOLE, BEGINNING, ENDING } part;
+
+enum { KINDS = WS_TEXT | WS_BINARY, FLAGS = WS_COMPRESS | WS_PLAIN };
+
+/* One of the kinds, and at most one of the flags. */
+static bool type_ok(int32_t type) {
+    int32_t kind = type & KINDS, flags = type & FLAGS;
+    return type == (kind | flags) && (kind == WS_TEXT || kind == WS_BINARY) && flags != FLAGS;
+}
+
+static int32_t write_part(ws_writer* writer, int32_t type, const void* data, size_t length, part which) {
+    uint8_t opcode = type & WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
+    ws_compress compress = type & WS_COMPRESS ? WS_COMPRESS_YES : type & WS_PLAIN ? WS_COMPRESS_NO : WS_COMPRESS_AUTO;
+    if (which == WHOLE) return ws_writer_message(writer, opcode, data, length, compress);
+    return ws_writer_fragment(writer, opcode, data, length, which == ENDING, compress);
+}
+
 /* With the mutex held. */
-static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length, int fragment, ws_ticket* ticket) {
-    if (type != WS_TEXT && type != WS_BINARY) return WS_ERR_ARGUMENT;
-    if (!data && length) return WS_ERR_ARGUMENT;
+static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length, part which, ws_ticket* ticket) {
+    if (!type_ok(type) || (!data && length)) return WS_ERR_ARGUMENT;
     int32_t rc = check_open(conn);
     if (rc) return rc;
     ws_writer* writer = &conn->protocol.writer;
     if (ws_buf_len(&writer->out) > conn->settings.write_limit) return WS_ERR_QUEUE_FULL;
-    uint8_t opcode = type == WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
-    ticket->start = fragment < 0 ? position(conn) : 0; /* a part of a message cannot be taken back */
-    rc = fragment < 0 ? ws_writer_message(writer, opcode, data, length)
-                      : ws_writer_fragment(writer, opcode, data, length, fragment == 1);
+    ticket->start = which == WHOLE ? position(conn) : 0; /* a part of a message cannot be taken back */
+    rc = write_part(writer, type, data, length, which);
     ticket->end = position(conn);
-    if (rc == WS_OK && fragment != 0) conn->messages_sent++;
+    if (rc == WS_OK && which != BEGINNING) conn->messages_sent++;
     return rc;
 }
 
@@ -49,7 +64,7 @@ static void write_or_wake(wsConn* conn) {
 
 int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
     ws_conn_lock(conn);
-    int32_t rc = queue(conn, type, data, length, -1, ticket);
+    int32_t rc = queue(conn, type, data, length, WHOLE, ticket);
     if (rc == WS_OK) write_or_wake(conn);
     ws_conn_unlock(conn);
     return rc;
@@ -58,7 +73,7 @@ int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length
 int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
                               ws_ticket* ticket) {
     ws_conn_lock(conn);
-    int32_t rc = queue(conn, type, data, length, final, ticket);
+    int32_t rc = queue(conn, type, data, length, final ? ENDING : BEGINNING, ticket);
     if (rc == WS_OK) write_or_wake(conn);
     ws_conn_unlock(conn);
     return rc;
@@ -66,7 +81,7 @@ int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size
 
 int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
     ws_conn_lock(conn);
-    int32_t rc = queue(conn, type, data, length, -1, ticket);
+    int32_t rc = queue(conn, type, data, length, WHOLE, ticket);
     ws_conn_unlock(conn);
     return rc;
 }

@@ -22,6 +22,27 @@ static void read_limits(ws_settings* settings, const wsOptions* options) {
     settings->limits.max_head = options->maxHead ? options->maxHead : 65536;
 }
 
+static uint8_t bits_or_default(int32_t bits) {
+    return bits ? (uint8_t)bits : 12;
+}
+
+static bool bits_ok(int32_t bits) {
+    return bits == 0 || (bits >= 9 && bits <= WS_MAX_WINDOW_BITS);
+}
+
+static int32_t read_deflate(ws_settings* settings, const wsDeflate* deflate, ws_error* error) {
+    if (!bits_ok(deflate->serverMaxWindowBits) || !bits_ok(deflate->clientMaxWindowBits)) {
+        return ws_error_set(error, WS_ERR_ARGUMENT, "window bits must be 9 to 15");
+    }
+    settings->deflate = (ws_deflate_terms){deflate->serverNoContextTakeover, deflate->clientNoContextTakeover,
+                                           bits_or_default(deflate->serverMaxWindowBits),
+                                           bits_or_default(deflate->clientMaxWindowBits)};
+    settings->request.deflate = deflate->off ? NULL : &settings->deflate;
+    settings->compress_threshold = deflate->threshold ? (size_t)deflate->threshold : 256;
+    if (deflate->threshold < 0) settings->compress_threshold = 0;
+    return WS_OK;
+}
+
 /* False if there was no memory. What could be copied is in place to be freed. */
 static bool copy_headers(ws_request* request, const wsOptions* options) {
     if (options->headerCount == 0) return true;
@@ -88,6 +109,8 @@ int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_err
                             options->url);
     }
     read_limits(settings, options);
+    rc = read_deflate(settings, &options->deflate, error);
+    if (rc) return rc;
     if (!copy_request(settings, options)) return ws_error_set(error, WS_ERR_MEMORY, "no memory for the options");
     return ws_handshake_check_request(&settings->request, error);
 }

@@ -13,6 +13,8 @@ typedef struct ws_settings {
     size_t write_limit;
     size_t max_buffer;
     ws_limits limits;
+    ws_deflate_terms deflate; /* what request.deflate points to if it is offered */
+    size_t compress_threshold;
 } ws_settings;
 
 /* Copy and check. WS_ERR_ARGUMENT, WS_ERR_URL, WS_ERR_MEMORY with a text; *settings is to be freed in any case. */

@@ -18,6 +18,7 @@ enum {
 enum {
     WS_FRAME_MAX_HEADER = 14,
     WS_FRAME_MAX_CONTROL = 125, /* payload of a control frame, RFC 6455 5.5 */
+    WS_FRAME_RSV1 = 4,          /* in ws_frame.rsv: compressed, RFC 7692 6 */
 };
 
 typedef struct ws_frame {

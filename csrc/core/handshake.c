@@ -122,6 +122,7 @@ int32_t ws_handshake_write_request(const ws_request* request, const char* key, w
         write_default(request, "User-Agent", request->user_agent, out) || write_subprotocols(request, out)) {
         return WS_ERR_MEMORY;
     }
+    if (request->deflate && ws_extension_write_offer(request->deflate, out)) return WS_ERR_MEMORY;
     for (size_t i = 0; i < request->header_count; i++) {
         const wsHeader* header = &request->headers[i];
         if (ws_buf_append_text(out, header->name) || ws_buf_append_text(out, ": ") ||
@@ -179,11 +180,6 @@ int32_t ws_handshake_check_response(const ws_http_head* head, const char* key, c
     int32_t rc = check_status(head, error);
     if (!rc) rc = check_upgraded(head, key, error);
     if (!rc) rc = check_chosen(head, offered, offered_count, subprotocol, error);
-    size_t count;
-    ws_http_header_value(head, "Sec-WebSocket-Extensions", &count);
-    if (!rc && count) {
-        rc = ws_error_set(error, WS_ERR_EXTENSION, "the server uses an extension, and none was offered");
-    }
     return rc;
 }
 
@@ -231,13 +227,14 @@ bool ws_handshake_offers(const ws_http_head* head, const char* subprotocol) {
     return false;
 }
 
-int32_t ws_handshake_write_response(ws_slice key, const char* subprotocol, ws_buf* out) {
+int32_t ws_handshake_write_response(ws_slice key, const char* subprotocol, const ws_buf* extension, ws_buf* out) {
     char accept[WS_ACCEPT_SIZE + 1];
     ws_handshake_accept(accept, key.at, key.len);
     if (ws_buf_append_text(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n") ||
         write_header(out, "Sec-WebSocket-Accept", accept) || write_header(out, "Sec-WebSocket-Protocol", subprotocol)) {
         return WS_ERR_MEMORY;
     }
+    if (extension && ws_buf_append(out, ws_buf_head(extension), ws_buf_len(extension))) return WS_ERR_MEMORY;
     return ws_buf_append_text(out, "\r\n");
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/buf.h"
 #include "core/error.h"
+#include "core/extension.h"
 #include "core/http1.h"
 #include "core/url.h"
 
@@ -17,7 +18,8 @@ typedef struct ws_request {
     const char* origin;
     const char* const* subprotocols;
     size_t subprotocol_count;
-    const char* user_agent; /* NULL or "": none */
+    const char* user_agent;          /* NULL or "": none */
+    const ws_deflate_terms* deflate; /* permessage-deflate on these terms; NULL: not offered */
 } ws_request;
 
 /* Make the key from 16 random bytes (RFC 6455 4.1, 7). */
@@ -34,7 +36,7 @@ int32_t ws_handshake_write_request(const ws_request* request, const char* key, w
 
 /*
  * Client: check the server's answer. *subprotocol is the index of the chosen one among those offered, -1 for none.
- * WS_ERR_STATUS, _UPGRADE, _ACCEPT, _HEADER, _SUBPROTOCOL, _EXTENSION with a text.
+ * WS_ERR_STATUS, _UPGRADE, _ACCEPT, _HEADER, _SUBPROTOCOL with a text. Extensions are core/extension's.
  */
 int32_t ws_handshake_check_response(const ws_http_head* head, const char* key, const char* const* offered,
                                     size_t offered_count, int* subprotocol, ws_error* error);
@@ -48,8 +50,8 @@ int32_t ws_handshake_check_upgrade(const ws_http_head* head, ws_slice* key, int*
 /* Server: does the client offer this subprotocol? */
 bool ws_handshake_offers(const ws_http_head* head, const char* subprotocol);
 
-/* Server: append the 101 answer; `subprotocol` may be NULL. */
-int32_t ws_handshake_write_response(ws_slice key, const char* subprotocol, ws_buf* out);
+/* Server: append the 101 answer; `subprotocol` and `extension` (a whole header line) may be NULL. */
+int32_t ws_handshake_write_response(ws_slice key, const char* subprotocol, const ws_buf* extension, ws_buf* out);
 
 /* Server: append a refusal that ends the connection, with `reason` as its plain-text body. */
 int32_t ws_handshake_write_refusal(int status, const char* reason, ws_buf* out);

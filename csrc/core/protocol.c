@@ -20,6 +20,7 @@ void ws_protocol_free(ws_protocol* protocol) {
     ws_reader_free(&protocol->reader);
     ws_writer_free(&protocol->writer);
     ws_buf_free(&protocol->head);
+    ws_buf_free(&protocol->extension);
     ws_error_clear(&protocol->error);
 }
 
@@ -45,17 +46,27 @@ int32_t ws_protocol_start(ws_protocol* protocol, const ws_request* request) {
     ws_handshake_key(protocol->key, random);
     protocol->subprotocols = request->subprotocols;
     protocol->subprotocol_count = request->subprotocol_count;
+    protocol->offers_deflate = request->deflate != NULL;
+    if (request->deflate) protocol->deflate = *request->deflate;
     size_t before = ws_buf_len(&protocol->writer.out);
     rc = ws_handshake_write_request(request, protocol->key, &protocol->writer.out);
     return count_written(&protocol->writer, before, rc);
+}
+
+void ws_protocol_offer_deflate(ws_protocol* protocol, const ws_deflate_terms* terms) {
+    protocol->offers_deflate = true;
+    protocol->deflate = *terms;
 }
 
 int32_t ws_protocol_accept(ws_protocol* protocol, const char* subprotocol) {
     if (protocol->phase != WS_PHASE_REQUEST) return WS_ERR_STATE;
     size_t before = ws_buf_len(&protocol->writer.out);
     ws_slice key = {protocol->key, strlen(protocol->key)};
-    int32_t rc = ws_handshake_write_response(key, subprotocol, &protocol->writer.out);
-    if (!rc) protocol->phase = WS_PHASE_FRAMES;
+    int32_t rc = ws_handshake_write_response(key, subprotocol, &protocol->extension, &protocol->writer.out);
+    if (!rc) {
+        protocol->phase = WS_PHASE_FRAMES;
+        ws_buf_free(&protocol->extension);
+    }
     return count_written(&protocol->writer, before, rc);
 }
 
@@ -80,18 +91,56 @@ static ws_event head_error(ws_protocol* protocol, int32_t code, const char* text
     return fail_opening(protocol);
 }
 
-static ws_event client_opened(ws_protocol* protocol, const ws_http_head* head) {
+/* Compression in both directions, as agreed. */
+static void start_deflate(ws_protocol* protocol) {
+    const ws_deflate_terms* terms = &protocol->deflate;
+    uint8_t ours = protocol->server ? terms->server_max_window_bits : terms->client_max_window_bits;
+    uint8_t theirs = protocol->server ? terms->client_max_window_bits : terms->server_max_window_bits;
+    bool ours_afresh = protocol->server ? terms->server_no_context_takeover : terms->client_no_context_takeover;
+    bool theirs_afresh = protocol->server ? terms->client_no_context_takeover : terms->server_no_context_takeover;
+    protocol->deflates = true;
+    protocol->reader.inflater =
+        (ws_inflater){.enabled = true, .no_context_takeover = theirs_afresh, .window_bits = theirs};
+    /* zlib cannot compress with a window of 2^8 bytes: then all we send goes plain, which is always allowed. */
+    protocol->writer.deflater =
+        (ws_deflater){.enabled = ours > 8, .no_context_takeover = ours_afresh, .window_bits = ours};
+}
+
+/* Does the server's answer fit what was asked for? 0 or a code. */
+static int32_t check_answer(ws_protocol* protocol, const ws_http_head* head) {
+    bool agreed = false;
+    ws_deflate_terms wanted = protocol->deflate;
     int32_t rc = ws_handshake_check_response(head, protocol->key, protocol->subprotocols, protocol->subprotocol_count,
                                              &protocol->subprotocol, &protocol->error);
+    if (rc) return rc;
+    rc = ws_extension_check_answer(head, protocol->offers_deflate ? &wanted : NULL, &agreed, &protocol->deflate,
+                                   &protocol->error);
+    if (agreed && !rc) start_deflate(protocol);
+    return rc;
+}
+
+static ws_event client_opened(ws_protocol* protocol, const ws_http_head* head) {
+    int32_t rc = check_answer(protocol, head);
     protocol->subprotocols = NULL;
     if (rc) return fail_opening(protocol);
     protocol->phase = WS_PHASE_FRAMES;
     return (ws_event){.type = WS_PROTOCOL_OPEN};
 }
 
+/* Take the first offer of compression that can be met, and prepare the answer to it. */
+static int32_t agree_on_deflate(ws_protocol* protocol, const ws_http_head* head) {
+    ws_deflate_terms wanted = protocol->deflate;
+    bool ask_client;
+    if (!protocol->offers_deflate) return WS_OK;
+    if (!ws_extension_choose(head, &wanted, &protocol->deflate, &ask_client)) return WS_OK;
+    start_deflate(protocol);
+    return ws_extension_write_answer(&protocol->deflate, ask_client, &protocol->extension);
+}
+
 static ws_event server_requested(ws_protocol* protocol, const ws_http_head* head) {
     ws_slice key;
     if (ws_handshake_check_upgrade(head, &key, &protocol->status, &protocol->error)) return fail_opening(protocol);
+    if (agree_on_deflate(protocol, head)) return head_error(protocol, WS_ERR_MEMORY, "no memory for the answer", "");
     memcpy(protocol->key, key.at, key.len);
     protocol->key[key.len] = '\0';
     protocol->phase = WS_PHASE_REQUEST;

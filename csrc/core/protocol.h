@@ -50,7 +50,11 @@ typedef struct ws_protocol {
     int status;                      /* server: what to refuse with */
     const char* const* subprotocols; /* client: offered; borrowed until OPEN */
     size_t subprotocol_count;
-    int subprotocol; /* client: index of the chosen one, -1 for none */
+    int subprotocol;     /* client: index of the chosen one, -1 for none */
+    bool offers_deflate; /* permessage-deflate may be agreed on, within `deflate` */
+    bool deflates;       /* it was agreed on, and `deflate` is how */
+    ws_deflate_terms deflate;
+    ws_buf extension; /* server: the header line that answers the offer */
     ws_reader reader;
     ws_writer writer;
 } ws_protocol;
@@ -63,6 +67,9 @@ void ws_protocol_free(ws_protocol* protocol);
 /* Client: queue the request. The subprotocols must live until OPEN. WS_ERR_ARGUMENT, _SYSTEM (no randomness), _MEMORY.
  */
 int32_t ws_protocol_start(ws_protocol* protocol, const ws_request* request);
+
+/* Server, before the request is read: let clients use permessage-deflate, on these terms at the most. */
+void ws_protocol_offer_deflate(ws_protocol* protocol, const ws_deflate_terms* terms);
 
 /* Server, after REQUEST: answer 101. `subprotocol` may be NULL. */
 int32_t ws_protocol_accept(ws_protocol* protocol, const char* subprotocol);

@@ -20,6 +20,7 @@ void ws_reader_init(ws_reader* reader, bool expect_masked, const ws_limits* limi
 void ws_reader_free(ws_reader* reader) {
     ws_buf_free(&reader->in);
     ws_buf_free(&reader->message);
+    ws_inflater_free(&reader->inflater);
 }
 
 /* The event handed out last is gone: drop its bytes. */
@@ -51,7 +52,8 @@ static int32_t lend_message(ws_reader* reader, uint64_t missing, uint8_t** at, s
 int32_t ws_reader_prepare(ws_reader* reader, uint8_t** at, size_t* len) {
     drop_handed_out(reader);
     uint64_t missing = reader->in_frame ? reader->frame.length - reader->taken - reader->landed : 0;
-    reader->lent = reader->in_frame && reader->gathering && ws_buf_len(&reader->in) == 0 && missing >= LEND_DIRECTLY;
+    reader->lent = reader->in_frame && reader->gathering && !reader->compressed && ws_buf_len(&reader->in) == 0 &&
+                   missing >= LEND_DIRECTLY;
     if (reader->lent) return lend_message(reader, missing, at, len);
     if (ws_buf_reserve(&reader->in, reader->in.cap ? WS_READ_SIZE / 4 : WS_READ_SIZE)) return WS_ERR_MEMORY;
     *at = ws_buf_tail(&reader->in);
@@ -71,7 +73,9 @@ void ws_reader_commit(ws_reader* reader, size_t n) {
 void ws_reader_trim(ws_reader* reader) {
     drop_handed_out(reader);
     if (ws_buf_len(&reader->in) == 0) ws_buf_free(&reader->in);
-    if (reader->opcode == 0) ws_buf_free(&reader->message);
+    if (reader->opcode) return;
+    ws_buf_free(&reader->message);
+    ws_inflater_trim(&reader->inflater);
 }
 
 /* ---- headers ---- */
@@ -106,8 +110,9 @@ static int32_t check_data(ws_reader* reader, ws_error* error) {
     if (frame->opcode != WS_OPCODE_CONTINUATION && reader->opcode) {
         return broken(error, "a new message inside a fragmented one");
     }
+    bool compressed = reader->opcode ? reader->compressed : frame->rsv != 0;
     uint64_t size = ws_buf_len(&reader->message) + frame->length;
-    if (size > reader->limits->max_size) return too_big(reader, size, error);
+    if (!compressed && size > reader->limits->max_size) return too_big(reader, size, error);
     if (++reader->fragments > reader->limits->max_fragments) {
         return ws_error_set(error, WS_ERR_TOO_MANY_FRAGMENTS, "a message of more than max_fragments, %u frames",
                             reader->limits->max_fragments);
@@ -115,9 +120,17 @@ static int32_t check_data(ws_reader* reader, ws_error* error) {
     return WS_OK;
 }
 
+/* RSV1 on the first frame of a message says that it is compressed (RFC 7692 6); nothing else is agreed on. */
+static bool reserved_bits_ok(const ws_reader* reader) {
+    const ws_frame* frame = &reader->frame;
+    if (frame->rsv == 0) return true;
+    bool first = frame->opcode == WS_OPCODE_TEXT || frame->opcode == WS_OPCODE_BINARY;
+    return frame->rsv == WS_FRAME_RSV1 && first && reader->inflater.enabled;
+}
+
 static int32_t check_frame(ws_reader* reader, ws_error* error) {
     const ws_frame* frame = &reader->frame;
-    if (frame->rsv) return broken(error, "a frame with reserved bits set, and no extension was agreed on");
+    if (!reserved_bits_ok(reader)) return broken(error, "a frame with reserved bits set that were not agreed on");
     if (frame->masked != reader->expect_masked) {
         return broken(error, frame->masked ? "a masked frame from a server" : "an unmasked frame from a client");
     }
@@ -130,8 +143,12 @@ static void begin_frame(ws_reader* reader) {
     reader->taken = 0;
     reader->gathering = false;
     if (ws_frame_is_control(frame->opcode)) return;
-    reader->gathering = !frame->fin || frame->opcode == WS_OPCODE_CONTINUATION || frame->length > WS_READ_SIZE;
-    if (frame->opcode != WS_OPCODE_CONTINUATION) reader->opcode = frame->opcode;
+    if (frame->opcode != WS_OPCODE_CONTINUATION) {
+        reader->opcode = frame->opcode;
+        reader->compressed = frame->rsv != 0;
+    }
+    bool whole = frame->fin && frame->opcode != WS_OPCODE_CONTINUATION;
+    reader->gathering = !whole || reader->compressed || frame->length > WS_READ_SIZE;
 }
 
 static int32_t read_header(ws_reader* reader, ws_error* error) {
@@ -147,11 +164,16 @@ static int32_t read_header(ws_reader* reader, ws_error* error) {
 
 /* ---- payloads ---- */
 
-/* `n` new bytes of the payload lie unmasked at `at`: count and validate them. */
-static int32_t took(ws_reader* reader, const uint8_t* at, size_t n, ws_error* error) {
-    reader->taken += n;
+/* `n` new bytes of the message lie at `at`: text is validated as it comes. */
+static int32_t validate(ws_reader* reader, const uint8_t* at, size_t n, ws_error* error) {
     if (reader->opcode != WS_OPCODE_TEXT || ws_utf8_feed(&reader->utf8, at, n)) return WS_OK;
     return ws_error_set(error, WS_ERR_UTF8, "a text message is not valid UTF-8");
+}
+
+/* `n` new bytes of the payload lie unmasked at `at`, and are the message's: count and validate them. */
+static int32_t took(ws_reader* reader, const uint8_t* at, size_t n, ws_error* error) {
+    reader->taken += n;
+    return validate(reader, at, n, error);
 }
 
 static void unmask(ws_reader* reader, uint8_t* to, const uint8_t* from, size_t n) {
@@ -182,6 +204,26 @@ static int32_t take_gathered(ws_reader* reader, ws_error* error) {
     return took(reader, to, n, error);
 }
 
+static int32_t inflate_failed(ws_reader* reader, int32_t rc, ws_error* error) {
+    if (rc == WS_ERR_TOO_BIG) return too_big(reader, ws_buf_len(&reader->message), error);
+    if (rc == WS_ERR_MEMORY) return ws_error_set(error, rc, "no memory for a compressed message");
+    return broken(error, "a compressed message that cannot be decompressed");
+}
+
+/* From the receive buffer through decompression into the message. */
+static int32_t take_compressed(ws_reader* reader, ws_error* error) {
+    size_t n = smaller(ws_buf_len(&reader->in), reader->frame.length - reader->taken);
+    size_t before = ws_buf_len(&reader->message);
+    bool last = reader->frame.fin && reader->taken + n == reader->frame.length;
+    uint8_t* at = ws_buf_head(&reader->in);
+    unmask(reader, at, at, n);
+    int32_t rc = ws_inflater_run(&reader->inflater, at, n, last, reader->limits->max_size, &reader->message);
+    if (rc) return inflate_failed(reader, rc, error);
+    ws_buf_consume(&reader->in, n);
+    reader->taken += n;
+    return validate(reader, ws_buf_head(&reader->message) + before, ws_buf_len(&reader->message) - before, error);
+}
+
 /* Where it lies in the receive buffer. */
 static int32_t take_in_place(ws_reader* reader, ws_error* error) {
     size_t n = smaller(ws_buf_len(&reader->in), reader->frame.length) - (size_t)reader->taken;
@@ -209,10 +251,15 @@ static int32_t finish_message(ws_reader* reader, ws_incoming* incoming, ws_error
     return ws_error_set(error, WS_ERR_UTF8, "a text message ends inside a UTF-8 character");
 }
 
+static int32_t take_available(ws_reader* reader, ws_error* error) {
+    if (reader->compressed) return take_compressed(reader, error);
+    return reader->gathering ? take_gathered(reader, error) : take_in_place(reader, error);
+}
+
 static int32_t read_data(ws_reader* reader, ws_incoming* incoming, ws_error* error) {
     int32_t rc = WS_OK;
     if (reader->landed) rc = take_landed(reader, error);
-    if (!rc) rc = reader->gathering ? take_gathered(reader, error) : take_in_place(reader, error);
+    if (!rc) rc = take_available(reader, error);
     if (rc) return rc;
     if (reader->taken < reader->frame.length) return STEP_MORE;
     reader->in_frame = false;

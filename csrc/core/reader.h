@@ -9,6 +9,7 @@
 #define WS_CORE_READER_H
 
 #include "core/buf.h"
+#include "core/deflate.h"
 #include "core/error.h"
 #include "core/frame.h"
 #include "core/utf8.h"
@@ -44,12 +45,14 @@ typedef struct ws_reader {
     const ws_limits* limits; /* borrowed */
     bool expect_masked;      /* true in the server's role */
     bool done;               /* a close frame or an error was the end */
+    bool compressed;         /* the message being received is (RFC 7692 6) */
     bool in_frame;           /* the header has been read, the payload not wholly */
     bool gathering;          /* the current data frame goes to `message`, not in place */
     bool message_out;        /* `message` has been handed out and is to be emptied */
     uint8_t opcode;          /* of the message being received, 0 between messages */
     uint32_t fragments;      /* frames of it so far */
     ws_utf8 utf8;
+    ws_inflater inflater; /* enabled once permessage-deflate was agreed on */
     ws_frame frame;
     uint64_t taken; /* bytes of the frame's payload unmasked and validated so far */
     ws_buf in;      /* off the wire; in place, the current payload stays at its start until complete */
@@ -75,7 +78,10 @@ void ws_reader_commit(ws_reader* reader, size_t n);
  */
 int32_t ws_reader_next(ws_reader* reader, ws_incoming* incoming, ws_error* error);
 
-/* Nothing unread and no message begun? Then it can do without memory: give the buffers back. */
+/*
+ * Nothing unread and no message begun? Then it can do without memory: give the buffers back. The window of what was
+ * decompressed stays where later messages may refer to it.
+ */
 void ws_reader_trim(ws_reader* reader);
 
 /* May this code stand in a close frame on the wire (RFC 6455 7.4)? */

@@ -5,7 +5,8 @@
 #include "core/mask.h"
 #include "core/reader.h"
 
-enum { PONG_BACKLOG = 4096 }; /* bytes waiting beyond which only the latest pong is kept */
+enum { FIN = 0x80, RSV1 = 0x40 }; /* in the first byte of a frame */
+enum { PONG_BACKLOG = 4096 };     /* bytes waiting beyond which only the latest pong is kept */
 
 void ws_writer_init(ws_writer* writer, ws_random_fn random) {
     *writer = (ws_writer){.random = random};
@@ -13,11 +14,17 @@ void ws_writer_init(ws_writer* writer, ws_random_fn random) {
 
 void ws_writer_free(ws_writer* writer) {
     ws_buf_free(&writer->out);
+    ws_buf_free(&writer->scratch);
+    ws_deflater_reset(&writer->deflater);
 }
 
 /* Queue one frame, all or nothing. */
-static int32_t write_frame(ws_writer* writer, uint8_t opcode, bool fin, const void* data, size_t len) {
-    ws_frame frame = {.fin = fin, .opcode = opcode, .masked = writer->random != NULL, .length = len};
+static int32_t write_frame(ws_writer* writer, uint8_t first, const void* data, size_t len) {
+    ws_frame frame = {.fin = first & FIN,
+                      .rsv = first >> 4 & 7,
+                      .opcode = first & 0xF,
+                      .masked = writer->random != NULL,
+                      .length = len};
     if (len > SIZE_MAX - WS_FRAME_MAX_HEADER) return WS_ERR_MEMORY;
     if (frame.masked && !writer->random(frame.key, sizeof frame.key)) return WS_ERR_SYSTEM;
     if (ws_buf_reserve(&writer->out, len + WS_FRAME_MAX_HEADER)) return WS_ERR_MEMORY;
@@ -33,34 +40,60 @@ static int32_t write_frame(ws_writer* writer, uint8_t opcode, bool fin, const vo
     return WS_OK;
 }
 
-int32_t ws_writer_fragment(ws_writer* writer, uint8_t opcode, const void* data, size_t len, bool final) {
+static bool wants_compression(const ws_writer* writer, size_t len, ws_compress compress) {
+    if (!writer->deflater.enabled || compress == WS_COMPRESS_NO) return false;
+    return compress == WS_COMPRESS_YES || len >= writer->threshold;
+}
+
+/* Queue a frame whose payload is compressed first. */
+static int32_t write_compressed(ws_writer* writer, uint8_t first, const void* data, size_t len) {
+    int32_t rc = ws_deflater_run(&writer->deflater, data, len, first & FIN, &writer->scratch);
+    if (!rc) rc = write_frame(writer, first, ws_buf_head(&writer->scratch), ws_buf_len(&writer->scratch));
+    if (rc) ws_deflater_reset(&writer->deflater); /* the other side will never see what it would refer to */
+    ws_buf_consume(&writer->scratch, ws_buf_len(&writer->scratch));
+    if (writer->scratch.cap > WS_READ_SIZE) ws_buf_free(&writer->scratch);
+    return rc;
+}
+
+/* The first byte of the next data frame. */
+static uint8_t first_byte(const ws_writer* writer, uint8_t opcode, bool final, bool compressed) {
+    uint8_t fin = final ? FIN : 0;
+    if (writer->opcode) return fin | WS_OPCODE_CONTINUATION;
+    return (uint8_t)(fin | (compressed ? RSV1 : 0) | opcode);
+}
+
+int32_t ws_writer_fragment(ws_writer* writer, uint8_t opcode, const void* data, size_t len, bool final,
+                           ws_compress compress) {
     if (writer->closed || (writer->opcode && writer->opcode != opcode)) return WS_ERR_STATE;
     ws_utf8 utf8 = writer->utf8;
     if (opcode == WS_OPCODE_TEXT) {
         if (!ws_utf8_feed(&utf8, data, len) || (final && !ws_utf8_complete(&utf8))) return WS_ERR_UTF8;
     }
-    int32_t rc = write_frame(writer, writer->opcode ? WS_OPCODE_CONTINUATION : opcode, final, data, len);
+    bool compressed = writer->opcode ? writer->compressing : wants_compression(writer, len, compress);
+    uint8_t first = first_byte(writer, opcode, final, compressed);
+    int32_t rc = (compressed ? write_compressed : write_frame)(writer, first, data, len);
     if (rc) return rc;
     writer->opcode = final ? 0 : opcode;
+    writer->compressing = compressed;
     writer->utf8 = final ? (ws_utf8){0} : utf8;
     return WS_OK;
 }
 
-int32_t ws_writer_message(ws_writer* writer, uint8_t opcode, const void* data, size_t len) {
+int32_t ws_writer_message(ws_writer* writer, uint8_t opcode, const void* data, size_t len, ws_compress compress) {
     if (writer->opcode) return WS_ERR_STATE;
-    return ws_writer_fragment(writer, opcode, data, len, true);
+    return ws_writer_fragment(writer, opcode, data, len, true, compress);
 }
 
 int32_t ws_writer_control(ws_writer* writer, uint8_t opcode, const void* data, size_t len) {
     if (writer->closed) return WS_ERR_STATE;
     if (len > WS_FRAME_MAX_CONTROL) return WS_ERR_ARGUMENT;
-    return write_frame(writer, opcode, true, data, len);
+    return write_frame(writer, FIN | opcode, data, len);
 }
 
 int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len) {
     if (writer->closed) return WS_OK;
     writer->pong_held = ws_buf_len(&writer->out) >= PONG_BACKLOG; /* else it overtakes one that is held */
-    if (!writer->pong_held) return write_frame(writer, WS_OPCODE_PONG, true, data, len);
+    if (!writer->pong_held) return write_frame(writer, FIN | WS_OPCODE_PONG, data, len);
     writer->pong_len = (uint8_t)len;
     if (len) memcpy(writer->pong, data, len);
     return WS_OK;
@@ -69,7 +102,7 @@ int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len) {
 /* Queue the pong that was held back. If that fails it stays held. */
 static int32_t release_pong(ws_writer* writer) {
     if (!writer->pong_held) return WS_OK;
-    int32_t rc = write_frame(writer, WS_OPCODE_PONG, true, writer->pong, writer->pong_len);
+    int32_t rc = write_frame(writer, FIN | WS_OPCODE_PONG, writer->pong, writer->pong_len);
     writer->pong_held = rc != WS_OK;
     return rc;
 }
@@ -83,7 +116,7 @@ int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, si
     if (!ws_utf8_valid((const uint8_t*)reason, len)) return WS_ERR_ARGUMENT;
     if (len) memcpy(payload + 2, reason, len);
     int32_t rc = release_pong(writer);
-    if (!rc) rc = write_frame(writer, WS_OPCODE_CLOSE, true, payload, empty ? 0 : len + 2);
+    if (!rc) rc = write_frame(writer, FIN | WS_OPCODE_CLOSE, payload, empty ? 0 : len + 2);
     if (!rc) writer->closed = true;
     return rc;
 }
@@ -91,12 +124,19 @@ int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, si
 void ws_writer_take_back(ws_writer* writer, size_t n) {
     writer->out.end -= n;
     writer->total -= n;
+    ws_deflater_reset(&writer->deflater); /* later messages must not refer to it */
 }
 
 const uint8_t* ws_writer_output(ws_writer* writer, size_t* len) {
     if (ws_buf_len(&writer->out) == 0) release_pong(writer); /* failing, it is tried again at the next output */
     *len = ws_buf_len(&writer->out);
     return ws_buf_head(&writer->out);
+}
+
+void ws_writer_trim(ws_writer* writer) {
+    if (ws_buf_len(&writer->out) == 0) ws_buf_free(&writer->out);
+    if (writer->opcode == 0) ws_deflater_reset(&writer->deflater);
+    ws_buf_free(&writer->scratch);
 }
 
 void ws_writer_written(ws_writer* writer, size_t n) {

@@ -133,7 +133,7 @@ void ws_peer_send(ws_peer* peer, const ws_buf* text) {
         ws_peer_drop(peer, "does not read: over %d bytes are waiting for it", WS_PEER_MAX_UNSENT);
         return;
     }
-    int32_t failed = ws_writer_message(writer, WS_OPCODE_TEXT, ws_buf_head(text), ws_buf_len(text));
+    int32_t failed = ws_writer_message(writer, WS_OPCODE_TEXT, ws_buf_head(text), ws_buf_len(text), WS_COMPRESS_AUTO);
     if (failed) ws_peer_drop(peer, "cannot be sent to: %s", wsErrorString(failed));
 }
 

@@ -281,14 +281,6 @@ TEST(a_subprotocol_that_was_not_offered_is_refused) {
     }
 }
 
-TEST(an_extension_that_was_not_offered_is_refused) {
-    assert_int_equal(check_response(UPGRADE CONNECTION ACCEPTED "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
-                     WS_ERR_EXTENSION);
-    assert_int_equal(
-        check_response(UPGRADE CONNECTION ACCEPTED "Sec-WebSocket-Extensions: a\r\nSec-WebSocket-Extensions: b\r\n"),
-        WS_ERR_EXTENSION);
-}
-
 TEST(what_a_refusing_server_says_is_repeated_printably) {
     static const char text[] = "HTTP/1.1 403 caf\xe9 closed\r\n\r\n";
     ws_error error = {0};
@@ -414,7 +406,7 @@ TEST(what_a_client_offers_is_found_in_its_lists) {
 TEST(the_answer_is_one_that_the_client_takes) {
     ws_buf out = {0};
     ws_error error = {0};
-    assert_int_equal(ws_handshake_write_response((ws_slice){KEY, WS_KEY_SIZE}, "chat.v2", &out), WS_OK);
+    assert_int_equal(ws_handshake_write_response((ws_slice){KEY, WS_KEY_SIZE}, "chat.v2", NULL, &out), WS_OK);
     assert_null(ws_http_parse_response(&head, (const char*)out.data, ws_buf_len(&out)));
     assert_int_equal(ws_handshake_check_response(&head, KEY, offered, 2, &chosen, &error), WS_OK);
     assert_int_equal(chosen, 1);
@@ -423,7 +415,7 @@ TEST(the_answer_is_one_that_the_client_takes) {
 
 TEST(an_answer_without_a_subprotocol_has_no_header_for_it) {
     ws_buf out = {0};
-    assert_int_equal(ws_handshake_write_response((ws_slice){KEY, WS_KEY_SIZE}, NULL, &out), WS_OK);
+    assert_int_equal(ws_handshake_write_response((ws_slice){KEY, WS_KEY_SIZE}, NULL, NULL, &out), WS_OK);
     put(&out, "", 1);
     assert_string_equal((const char*)out.data,
                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -486,7 +478,6 @@ int main(void) {
         cmocka_unit_test(accept_is_compared_exactly),
         cmocka_unit_test(the_chosen_subprotocol_is_found_among_the_offered),
         cmocka_unit_test(a_subprotocol_that_was_not_offered_is_refused),
-        cmocka_unit_test(an_extension_that_was_not_offered_is_refused),
         cmocka_unit_test(what_a_refusing_server_says_is_repeated_printably),
         cmocka_unit_test(a_right_request_is_taken),
         cmocka_unit_test(a_request_is_taken_in_any_case_and_with_lists),

@@ -52,12 +52,12 @@ static int32_t open_both(ws_protocol* client, ws_protocol* server, ws_url* url) 
 
 static int32_t send_all(ws_protocol* client, ws_protocol* server) {
     static uint8_t big[200000];
-    int32_t rc = ws_writer_message(&client->writer, WS_OPCODE_BINARY, big, sizeof big);
-    if (!rc) rc = ws_writer_fragment(&client->writer, WS_OPCODE_TEXT, big, 5000, false);
+    int32_t rc = ws_writer_message(&client->writer, WS_OPCODE_BINARY, big, sizeof big, WS_COMPRESS_AUTO);
+    if (!rc) rc = ws_writer_fragment(&client->writer, WS_OPCODE_TEXT, big, 5000, false, WS_COMPRESS_AUTO);
     if (!rc) rc = ws_writer_control(&client->writer, WS_OPCODE_PING, "ping", 4);
-    if (!rc) rc = ws_writer_fragment(&client->writer, WS_OPCODE_TEXT, big, 50000, true);
+    if (!rc) rc = ws_writer_fragment(&client->writer, WS_OPCODE_TEXT, big, 50000, true, WS_COMPRESS_AUTO);
     if (!rc) rc = carry(client, server);
-    if (!rc) rc = ws_writer_message(&server->writer, WS_OPCODE_TEXT, big, 60000);
+    if (!rc) rc = ws_writer_message(&server->writer, WS_OPCODE_TEXT, big, 60000, WS_COMPRESS_AUTO);
     if (!rc) rc = ws_writer_close(&server->writer, 1000, "bye", 3);
     if (!rc) rc = carry(server, client);
     return rc ? rc : carry(client, server);
@@ -131,10 +131,11 @@ TEST(a_message_that_found_no_memory_can_be_sent_again) {
     ws_writer writer;
     ws_writer_init(&writer, test_random);
     failing = allocations + 1;
-    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload), WS_ERR_MEMORY);
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload, WS_COMPRESS_AUTO),
+                     WS_ERR_MEMORY);
     failing = 0;
     assert_int_equal(writer.total, 0);
-    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload), WS_OK);
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload, WS_COMPRESS_AUTO), WS_OK);
     assert_int_equal(writer.total, 1008);
     ws_writer_free(&writer);
 }

@@ -52,7 +52,7 @@ static void open_pair(ws_pair* pair) {
 }
 
 static void say(ws_protocol* protocol, const char* text) {
-    assert_int_equal(ws_writer_message(&protocol->writer, WS_OPCODE_TEXT, text, strlen(text)), WS_OK);
+    assert_int_equal(ws_writer_message(&protocol->writer, WS_OPCODE_TEXT, text, strlen(text), WS_COMPRESS_AUTO), WS_OK);
 }
 
 static const size_t portions[] = {1, 2, 3, 7, 4096};
@@ -67,9 +67,12 @@ TEST(a_conversation_is_the_same_in_every_portion) {
         say(&pair.client, "from the client");
         say(&pair.server, "from the server");
         assert_int_equal(ws_writer_control(&pair.client.writer, WS_OPCODE_PING, "p", 1), WS_OK);
-        assert_int_equal(ws_writer_fragment(&pair.server.writer, WS_OPCODE_TEXT, "in ", 3, false), WS_OK);
-        assert_int_equal(ws_writer_fragment(&pair.server.writer, WS_OPCODE_TEXT, "two", 3, true), WS_OK);
-        assert_int_equal(ws_writer_message(&pair.client.writer, WS_OPCODE_BINARY, big, sizeof big), WS_OK);
+        assert_int_equal(ws_writer_fragment(&pair.server.writer, WS_OPCODE_TEXT, "in ", 3, false, WS_COMPRESS_AUTO),
+                         WS_OK);
+        assert_int_equal(ws_writer_fragment(&pair.server.writer, WS_OPCODE_TEXT, "two", 3, true, WS_COMPRESS_AUTO),
+                         WS_OK);
+        assert_int_equal(ws_writer_message(&pair.client.writer, WS_OPCODE_BINARY, big, sizeof big, WS_COMPRESS_AUTO),
+                         WS_OK);
         converse(&pair, portions[i]);
         assert_int_equal(ws_writer_close(&pair.client.writer, 1000, "bye", 3), WS_OK);
         converse(&pair, portions[i]);

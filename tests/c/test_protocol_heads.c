@@ -180,7 +180,7 @@ TEST(a_server_is_the_same_however_head_and_frames_are_cut) {
 TEST(a_client_is_the_same_however_head_and_frames_are_cut) {
     ws_buf input = {0};
     ws_slice key = {KEY, WS_KEY_SIZE};
-    assert_int_equal(ws_handshake_write_response(key, NULL, &input), WS_OK);
+    assert_int_equal(ws_handshake_write_response(key, NULL, NULL, &input), WS_OK);
     put_frames(&input, CLIENT);
     assert_cut_does_not_matter(false, &input);
     ws_buf_free(&input);

@@ -16,11 +16,11 @@ static void assert_no_output(ws_writer* writer) {
 }
 
 static int32_t send_text(ws_writer* writer, const char* text) {
-    return ws_writer_message(writer, WS_OPCODE_TEXT, text, strlen(text));
+    return ws_writer_message(writer, WS_OPCODE_TEXT, text, strlen(text), WS_COMPRESS_AUTO);
 }
 
 static int32_t send_part(ws_writer* writer, const char* text, bool final) {
-    return ws_writer_fragment(writer, WS_OPCODE_TEXT, text, strlen(text), final);
+    return ws_writer_fragment(writer, WS_OPCODE_TEXT, text, strlen(text), final, WS_COMPRESS_AUTO);
 }
 
 static int32_t answer(ws_writer* writer, const char* payload) {
@@ -66,7 +66,7 @@ TEST(every_boundary_of_lengths_in_both_roles) {
         ws_buf expected = {0};
         size_t n = sizes[i / 2];
         ws_writer_init(&writer, i % 2 ? test_random : NULL);
-        assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, n), WS_OK);
+        assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, payload, n, WS_COMPRESS_AUTO), WS_OK);
         put_frame(&expected, FIN | 2, i % 2 ? test_key : NULL, payload, n);
         assert_output(&writer, &expected);
         ws_writer_free(&writer);
@@ -134,7 +134,7 @@ TEST(a_big_buffer_is_given_back_when_all_is_written) {
     ws_writer writer;
     size_t len;
     ws_writer_init(&writer, NULL);
-    ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload);
+    ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload, WS_COMPRESS_AUTO);
     ws_writer_output(&writer, &len);
     ws_writer_written(&writer, len - 1);
     assert_true(writer.out.cap > 0);
@@ -164,10 +164,10 @@ TEST(no_other_message_begins_inside_a_fragmented_one) {
     ws_writer_init(&writer, NULL);
     send_part(&writer, "a", false);
     assert_int_equal(send_text(&writer, "b"), WS_ERR_STATE);
-    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, "b", 1), WS_ERR_STATE);
-    assert_int_equal(ws_writer_fragment(&writer, WS_OPCODE_BINARY, "b", 1, true), WS_ERR_STATE);
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, "b", 1, WS_COMPRESS_AUTO), WS_ERR_STATE);
+    assert_int_equal(ws_writer_fragment(&writer, WS_OPCODE_BINARY, "b", 1, true, WS_COMPRESS_AUTO), WS_ERR_STATE);
     assert_int_equal(send_part(&writer, "c", true), WS_OK);
-    assert_int_equal(ws_writer_fragment(&writer, WS_OPCODE_BINARY, "d", 1, true), WS_OK);
+    assert_int_equal(ws_writer_fragment(&writer, WS_OPCODE_BINARY, "d", 1, true, WS_COMPRESS_AUTO), WS_OK);
     put(&expected,
         "\x01\x01"
         "a\x80\x01"
@@ -213,7 +213,7 @@ TEST(bad_text_is_refused_and_nothing_queued) {
 TEST(binary_is_not_validated) {
     ws_writer writer;
     ws_writer_init(&writer, NULL);
-    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, "\xff", 1), WS_OK);
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_BINARY, "\xff", 1, WS_COMPRESS_AUTO), WS_OK);
     ws_writer_free(&writer);
 }
 
@@ -341,7 +341,7 @@ TEST(a_close_frame_may_stand_inside_a_fragmented_message) {
 /* Queue one frame of this many bytes, header included. */
 static void put_backlog(ws_writer* writer, ws_buf* expected, size_t n) {
     static const uint8_t payload[8192];
-    assert_int_equal(ws_writer_message(writer, WS_OPCODE_BINARY, payload, n - 4), WS_OK);
+    assert_int_equal(ws_writer_message(writer, WS_OPCODE_BINARY, payload, n - 4, WS_COMPRESS_AUTO), WS_OK);
     put_frame(expected, FIN | 2, NULL, payload, n - 4);
 }
 
@@ -457,7 +457,7 @@ TEST(a_held_pong_waits_for_randomness) {
     size_t len;
     exhausted = false;
     ws_writer_init(&writer, moody_random);
-    ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload);
+    ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload, WS_COMPRESS_AUTO);
     assert_int_equal(answer(&writer, "held"), WS_OK);
     ws_writer_output(&writer, &len);
     ws_writer_written(&writer, len);

@@ -166,6 +166,18 @@ typedef struct wsHeader {
 } wsHeader;
 
 /*
+ * Compression by permessage-deflate (RFC 7692), used where the server agrees. A window of 2^bits bytes (9 to 15; 0: 12)
+ * is held in each direction; without context takeover only while a message is on its way, at the cost of compressing
+ * messages that resemble one another less well.
+ */
+typedef struct wsDeflate {
+    int32_t off; /* 1: do not offer it */
+    int32_t serverMaxWindowBits, clientMaxWindowBits;
+    int32_t serverNoContextTakeover, clientNoContextTakeover;
+    int32_t threshold; /* bytes below which a message goes plain; 0: 256; < 0: none */
+} wsDeflate;
+
+/*
  * How to connect. Set `size` to sizeof(wsOptions), zero the rest: zero means the default everywhere. The strings
  * need to live only until wsConnNew returns.
  */
@@ -185,6 +197,7 @@ typedef struct wsOptions {
     uint32_t maxHead;      /* bytes of the HTTP answer's head; 65536 */
     size_t writeLimit;     /* bytes waiting to be written beyond which sending waits; 32768 */
     size_t maxBuffer;      /* bytes received and not yet asked for beyond which reading stops; 16 MiB */
+    wsDeflate deflate;
 } wsOptions;
 
 typedef enum wsState {
@@ -216,8 +229,13 @@ typedef struct wsEvent {
 
 enum { WS_WANT_READ = 1, WS_WANT_WRITE = 2 };
 
-/* What to send with wsConnSend. */
-enum { WS_TEXT = 1, WS_BINARY = 2 };
+/* What to send with wsConnSend: one of the first two, and if need be one of the others. */
+enum {
+    WS_TEXT = 1,
+    WS_BINARY = 2,
+    WS_COMPRESS = 16, /* compress it though it is shorter than compressThreshold */
+    WS_PLAIN = 32,    /* do not compress it */
+};
 
 /* Milliseconds of the monotonic clock that wsConnStep reckons with. */
 WS_API int64_t wsNow(void);
