@@ -5,6 +5,8 @@
 #include <memory>
 #include <vector>
 
+// Window bits and "no context takeover" of server and client, and the threshold.
+using Deflate = std::tuple<int, int, bool, bool, int>;
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 // A C string must not end before its text does.
@@ -26,6 +28,13 @@ static int64_t engine_timeout(int64_t ms) {
     return ms == INT64_MAX ? -1 : ms;
 }
 
+// In wsDeflate a threshold of 0 is the default, a negative one is none.
+static wsDeflate deflate_options(const std::optional<Deflate>& deflate) {
+    if (!deflate) return {1, 0, 0, 0, 0, 0};
+    auto [server_bits, client_bits, server_afresh, client_afresh, threshold] = *deflate;
+    return {0, server_bits, client_bits, server_afresh, client_afresh, threshold ? threshold : -1};
+}
+
 static std::unique_ptr<Client> connect(const wsOptions& options, const std::string& url, const Timeouts& timeouts) {
     char text[512];
     wsConn* conn = nullptr;
@@ -34,13 +43,12 @@ static std::unique_ptr<Client> connect(const wsOptions& options, const std::stri
     return std::make_unique<Client>(conn, url, timeouts);
 }
 
-static std::unique_ptr<Client> make_client(const std::string& url, const Headers& headers,
-                                           const std::optional<std::string>& origin,
-                                           const std::vector<std::string>& subprotocols,
-                                           const std::optional<std::string>& user_agent,
-                                           std::optional<double> open_timeout, std::optional<double> close_timeout,
-                                           std::optional<double> write_timeout, std::optional<int64_t> max_size,
-                                           int64_t max_fragments, int64_t max_head, int64_t write_limit) {
+static std::unique_ptr<Client>
+make_client(const std::string& url, const Headers& headers, const std::optional<std::string>& origin,
+            const std::vector<std::string>& subprotocols, const std::optional<std::string>& user_agent,
+            std::optional<double> open_timeout, std::optional<double> close_timeout,
+            std::optional<double> write_timeout, std::optional<int64_t> max_size, int64_t max_fragments,
+            int64_t max_head, int64_t write_limit, const std::optional<Deflate>& deflate) {
     std::vector<wsHeader> rows;
     for (const auto& [name, value] : headers) {
         rows.push_back({c_string(name, "a header"), c_string(value, "a header")});
@@ -65,6 +73,7 @@ static std::unique_ptr<Client> make_client(const std::string& url, const Headers
     options.maxFragments = limit<uint32_t>(max_fragments, "max_fragments");
     options.maxHead = limit<uint32_t>(max_head, "max_head");
     options.writeLimit = limit<uint32_t>(write_limit, "write_limit");
+    options.deflate = deflate_options(deflate);
     return connect(options, url, timeouts);
 }
 
@@ -105,7 +114,7 @@ ClientClass bind_client(py::module_& m) {
                py::arg("user_agent") = py::none(), py::arg("open_timeout") = 10.0, py::arg("close_timeout") = 10.0,
                py::arg("write_timeout") = 30.0, py::arg("max_size") = 1048576, py::arg("max_fragments") = 131072,
                py::arg("max_head") = 65536, py::arg("write_limit") = 32768,
-               "Check the options; nothing is connected yet.");
+               py::arg("deflate") = Deflate(12, 12, false, false, 256), "Check the options; nothing is connected yet.");
     client.def("open", &open_client, "Connect and upgrade, within open_timeout. Once.");
     return client;
 }

@@ -96,8 +96,15 @@ template <class Call> static int32_t unlocked_if_long(const Payload& payload, Ca
     return call();
 }
 
-static void send_message(Client& client, const py::object& data, std::optional<bool> text) {
+static int32_t compression_flag(const std::optional<bool>& compress) {
+    if (!compress) return 0;
+    return *compress ? WS_COMPRESS : WS_PLAIN;
+}
+
+static void send_message(Client& client, const py::object& data, std::optional<bool> text,
+                         std::optional<bool> compress) {
     Payload payload(data, text);
+    payload.type |= compression_flag(compress);
     ws_ticket ticket;
     int64_t deadline = write_deadline(client);
     auto queue = [&] {
@@ -109,8 +116,10 @@ static void send_message(Client& client, const py::object& data, std::optional<b
     await_written(client, ticket, deadline);
 }
 
-static void send_fragment(Client& client, const py::object& data, std::optional<bool> text, bool final) {
+static void send_fragment(Client& client, const py::object& data, std::optional<bool> text, bool final,
+                          std::optional<bool> compress) {
     Payload payload(data, text);
+    payload.type |= compression_flag(compress);
     ws_ticket ticket;
     int64_t deadline = write_deadline(client);
     auto queue = [&] {
@@ -173,9 +182,10 @@ static void pong(Client& client, const py::bytes& data) {
 }
 
 void bind_sending(ClientClass& client) {
-    client.def("send", &send_message, py::arg("data"), py::arg("text") = py::none(), "Send one message.");
+    client.def("send", &send_message, py::arg("data"), py::arg("text") = py::none(), py::arg("compress") = py::none(),
+               "Send one message.");
     client.def("send_fragment", &send_fragment, py::arg("data"), py::arg("text") = py::none(), py::arg("final") = false,
-               "Send one fragment of a message.");
+               py::arg("compress") = py::none(), "Send one fragment of a message.");
     client.def("send_many", &send_many, py::arg("items"), "Send several messages with as few writes as possible.");
     client.def("ping", &ping, py::arg("data") = py::none(), py::arg("timeout") = py::none(),
                "Ping and wait for the pong: the round trip in seconds.");

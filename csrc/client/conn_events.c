@@ -161,10 +161,12 @@ bool ws_conn_spill(wsConn* conn, bool all) {
     ws_inbox_forget(&conn->inbox);
     while ((all || ws_conn_wants_bytes(conn)) && next_parsed(conn, &event)) {
         any = true;
-        if (keep(conn, &event) == WS_OK) continue;
-        ws_error error = {.code = WS_ERR_MEMORY};
-        ws_conn_finish(conn, &error);
-        break;
+        if (keep(conn, &event)) {
+            ws_error error = {.code = WS_ERR_MEMORY};
+            ws_conn_finish(conn, &error);
+            break;
+        }
+        if (event.type == WS_EVENT_OPEN && !all) break; /* who waited for it may have an answer to what comes next */
     }
     return any;
 }

@@ -134,7 +134,9 @@ static bool keep_deadlines(wsConn* conn, int64_t now) {
 /* ---- a step ---- */
 
 bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
+    bool opening = conn->state == WS_STATE_CONNECTING;
     bool any = ws_conn_spill(conn, false);
+    if (opening && conn->state == WS_STATE_OPEN) return true;
     if (keep_deadlines(conn, now)) return true;
     if (conn->ended) return any;
     if (!conn->transport.ops) return open_step(conn, now);

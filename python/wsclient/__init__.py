@@ -56,7 +56,7 @@ from .models import (
     Stats,
     User,
 )
-from .options import ClientOptions, __version__
+from .options import ClientOptions, DeflateOptions, __version__
 from .ws_client import JsonCallback, RawCallback, WSClient
 
 __all__ = [
@@ -72,6 +72,7 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "Data",
+    "DeflateOptions",
     "EnvelopeError",
     "Headers",
     "InvalidData",

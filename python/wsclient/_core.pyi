@@ -39,8 +39,10 @@ class WSClient:
         max_fragments: int = 131072,
         max_head: int = 65536,
         write_limit: int = 32768,
+        deflate: tuple[int, int, bool, bool, int] | None = (12, 12, False, False, 256),
     ) -> None:
-        """Check the options; nothing is connected yet. ``user_agent`` ``None``: the default, ``""``: no header.
+        """Check the options; nothing is connected yet. ``user_agent`` ``None``: the default, ``""``: no header. ``deflate``:
+        window bits of server and client, "no context takeover" of both, and the threshold; ``None``: not offered.
 
         Raises ``InvalidURI`` for a bad URL, ``ValueError`` for other bad options.
         """
@@ -48,10 +50,12 @@ class WSClient:
     def open(self) -> None:
         """Connect and upgrade, within ``open_timeout``. Once."""
 
-    def send(self, data: _Data, text: bool | None = None) -> None:
+    def send(self, data: _Data, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message and wait until it is written: ``str`` as text, bytes as binary, unless ``text`` says."""
 
-    def send_fragment(self, data: _Data, text: bool | None = None, final: bool = False) -> None:
+    def send_fragment(
+        self, data: _Data, text: bool | None = None, final: bool = False, compress: bool | None = None
+    ) -> None:
         """Send one fragment of a message; ``final`` ends it."""
 
     def send_many(self, items: Iterable[_Data]) -> None:

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, cast, overload
 from . import _core
 from .exceptions import ConcurrencyError, ConnectionClosedOK, WebSocketException
 from .models import CloseInfo, Data, Request, Response, State, Stats
-from .options import USER_AGENT, ClientOptions, HeadersLike, header_items
+from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, header_items
 
 T = TypeVar("T")
 _DATA = (str, bytes, bytearray, memoryview)
@@ -33,6 +33,7 @@ def connect(
     max_fragments: int = 131072,
     max_head: int = 65536,
     write_limit: int = 32768,
+    compression: Literal["deflate"] | DeflateOptions | None = "deflate",
     logger: logging.Logger | None = None,
 ) -> Connection:
     """Connect to a WebSocket server and return the open connection (RFC 6455 4.1).
@@ -62,6 +63,7 @@ def connect(
         max_fragments=max_fragments,
         max_head=max_head,
         write_limit=write_limit,
+        compression=compression,
         logger=logger,
     )
     handle = new_handle(url, options)
@@ -86,6 +88,20 @@ def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
         max_fragments=options.max_fragments,
         max_head=options.max_head,
         write_limit=options.write_limit,
+        deflate=_deflate(options.compression),
+    )
+
+
+def _deflate(compression: Literal["deflate"] | DeflateOptions | None) -> tuple[int, int, bool, bool, int] | None:
+    if compression is None:
+        return None
+    terms = compression if isinstance(compression, DeflateOptions) else DeflateOptions()
+    return (
+        terms.server_max_window_bits,
+        terms.client_max_window_bits,
+        terms.server_no_context_takeover,
+        terms.client_no_context_takeover,
+        terms.threshold,
     )
 
 
@@ -129,7 +145,9 @@ class Connection:
         except ConnectionClosedOK:
             return
 
-    def send(self, data: Data | Iterable[Data], *, text: bool | None = None) -> None:
+    def send(
+        self, data: Data | Iterable[Data], *, text: bool | None = None, compress: bool | None = None
+    ) -> None:
         """Send one message, and return when the system has taken it.
 
         ``str`` goes as text, bytes as binary, unless ``text`` says otherwise (what is sent as text must be UTF-8,
@@ -137,15 +155,18 @@ class Connection:
         5.4), all ``str`` or all bytes, each sent as it comes; meanwhile nobody else can send a message. If it raises,
         the message cannot be finished and the connection is closed with 1011.
 
+        ``compress`` says whether to compress it where the server agreed to compression; ``None``: from the threshold of
+        :class:`~wsclient.DeflateOptions` on.
+
         Raises :exc:`~wsclient.exceptions.ConnectionClosed`, and :exc:`~wsclient.exceptions.WriteTimeoutError` when the
         peer takes nothing for ``write_timeout`` seconds.
         """
         if isinstance(data, _DATA):
-            self._handle.send(cast("Data", data), text)
+            self._handle.send(cast("Data", data), text, compress)
         else:
-            self._send_fragments(_fragments(data), text)
+            self._send_fragments(_fragments(data), text, compress)
 
-    def _send_fragments(self, fragments: Iterable[Data], text: bool | None) -> None:
+    def _send_fragments(self, fragments: Iterable[Data], text: bool | None, compress: bool | None) -> None:
         if not self._fragments.acquire(blocking=False):
             raise ConcurrencyError("another thread is sending a fragmented message")
         kind: type | tuple[type, ...] | None = None
@@ -154,7 +175,7 @@ class Connection:
                 kind = kind or (str if isinstance(fragment, str) else _DATA[1:])
                 if not isinstance(fragment, kind):
                     raise TypeError(f"a message's fragments are all str or all bytes, not {type(fragment).__name__}")
-                self._handle.send_fragment(fragment, text)
+                self._handle.send_fragment(fragment, text, False, compress)
             if kind:
                 self._handle.send_fragment("" if kind is str else b"", text, True)
         except BaseException:
@@ -286,6 +307,11 @@ class Connection:
     def subprotocol(self) -> str | None:
         """The subprotocol the server chose, ``None`` for none (RFC 6455 1.9)."""
         return self._handle.subprotocol
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions in use, with their parameters, as the server named them (RFC 6455 9.1)."""
+        return tuple(self.response.headers.get_all("Sec-WebSocket-Extensions"))
 
     @property
     def request(self) -> Request:

@@ -7,7 +7,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import Literal, TypeAlias, cast
 
 __version__ = "0.1.0"
 
@@ -15,6 +15,34 @@ HeadersLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 """Headers as a mapping, or as pairs where a name is repeated."""
 
 USER_AGENT = f"Python/{'.'.join(platform.python_version_tuple()[:2])} wsclient/{__version__}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeflateOptions:
+    """How to compress with permessage-deflate (RFC 7692), for the option ``compression``.
+
+    A window has 2 to the power of its bits in bytes, and is held in memory for each direction; without context takeover
+    only while a message is on its way, but messages that resemble one another then compress less well. The server may
+    choose smaller windows and to do without its context. Raises ``TypeError`` or ``ValueError``.
+    """
+
+    server_max_window_bits: int = 12
+    """Window of what the server sends, 9 to 15 (RFC 7692 7.1.2.1)."""
+    client_max_window_bits: int = 12
+    """Window of what we send, 9 to 15 (RFC 7692 7.1.2.2)."""
+    server_no_context_takeover: bool = False
+    """Ask the server to compress every message by itself (RFC 7692 7.1.1.1)."""
+    client_no_context_takeover: bool = False
+    """Compress every message by itself (RFC 7692 7.1.1.2)."""
+    threshold: int = 256
+    """Bytes below which a message is not compressed unless ``compress=True`` asks for it."""
+
+    def __post_init__(self) -> None:
+        for name in ("server_max_window_bits", "client_max_window_bits"):
+            _check_count(name, getattr(self, name), 16, 9)
+        for name in ("server_no_context_takeover", "client_no_context_takeover"):
+            check_instance(name, getattr(self, name), bool)
+        _check_count("threshold", self.threshold, 2**31, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +76,8 @@ class ClientOptions:
     """Bytes of the head of the server's HTTP response."""
     write_limit: int = 32768
     """Bytes waiting to be written beyond which sending waits."""
+    compression: Literal["deflate"] | DeflateOptions | None = "deflate"
+    """Offer compression by permessage-deflate (RFC 7692), on the terms of :class:`DeflateOptions`; ``None``: do not."""
     logger: logging.Logger | None = None
     """Where warnings go; ``None``: the logger ``wsclient``."""
 
@@ -64,6 +94,8 @@ class ClientOptions:
         _check_count("max_fragments", self.max_fragments, 2**32)
         _check_count("max_head", self.max_head, 2**32)
         _check_count("write_limit", self.write_limit, 2**32)
+        if self.compression not in (None, "deflate") and not isinstance(self.compression, DeflateOptions):
+            raise TypeError('compression must be "deflate", DeflateOptions or None')
 
 
 def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
@@ -105,8 +137,8 @@ def _check_subprotocols(value: object) -> None:
             raise TypeError(f"subprotocols must be str, not {type(item).__name__}")
 
 
-def _check_count(name: str, value: object, limit: int) -> None:
+def _check_count(name: str, value: object, limit: int, least: int = 1) -> None:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be int, not {type(value).__name__}")
-    if not 1 <= value < limit:
-        raise ValueError(f"{name} must be 1 to {limit - 1}, not {value}")
+    if not least <= value < limit:
+        raise ValueError(f"{name} must be {least} to {limit - 1}, not {value}")

@@ -32,7 +32,7 @@ from .exceptions import (
     WebSocketException,
 )
 from .models import Message, MessageInfo, State, User
-from .options import USER_AGENT, ClientOptions, HeadersLike, check_timeout
+from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, check_timeout
 
 RawCallback: TypeAlias = Callable[["WSClient", str, float], object]
 """Called with the client, the text as it came, and the time of receipt in seconds since the epoch."""
@@ -75,6 +75,7 @@ class WSClient:
         max_fragments: int = 131072,
         max_head: int = 65536,
         write_limit: int = 32768,
+        compression: Literal["deflate"] | DeflateOptions | None = "deflate",
         logger: logging.Logger | None = None,
     ) -> None:
         self._options = ClientOptions(
@@ -90,6 +91,7 @@ class WSClient:
             max_fragments=max_fragments,
             max_head=max_head,
             write_limit=write_limit,
+            compression=compression,
             logger=logger,
         )
         check_name(username)
