@@ -114,6 +114,7 @@ static void closed_event(wsConn* conn, wsEvent* out) {
 /* The next event that is not in the inbox. */
 static bool next_parsed(wsConn* conn, wsEvent* out) {
     while (conn->unparsed) {
+        conn->stirred = true;
         ws_event event = ws_protocol_next(&conn->protocol);
         if (event.type == WS_PROTOCOL_NONE) {
             conn->unparsed = false;
@@ -135,6 +136,7 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
         if (conn->protocol.reader.message_out) break; /* the next message would be gathered in the same memory */
     }
     if (n == 0 && conn->close_pending && max) closed_event(conn, &out[n++]);
+    if (n) conn->stirred = true; /* there may be room in the inbox again */
     return n;
 }
 

@@ -43,7 +43,7 @@ static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length
 /* Write now what can be written; who waits for the socket must look at it anew if that was not all. With the mutex
  * held. */
 static void write_or_wake(wsConn* conn) {
-    ws_conn_write_out(conn);
+    if (ws_conn_write_out(conn)) atomic_fetch_add(&conn->news, 1);
     if (ws_buf_len(&conn->protocol.writer.out)) ws_conn_wake_waiters(conn);
 }
 
@@ -108,6 +108,7 @@ bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
     if (untouched) {
         ws_writer_take_back(&conn->protocol.writer, (size_t)(ticket->end - ticket->start));
         conn->messages_sent--;
+        ws_conn_wake_waiters(conn); /* there is room again */
     }
     ws_conn_unlock(conn);
     return untouched;

@@ -34,9 +34,16 @@ static bool take_step(wsConn* conn, turn* t, bool for_events) {
     return any;
 }
 
+/* Take the token, or have its holder wake us when letting go, which may be before it saw that. */
+static bool take_or_ask(wsConn* conn) {
+    if (ws_conn_take(conn)) return true;
+    atomic_store(&conn->wanted, true);
+    return ws_conn_take(conn);
+}
+
 /* Step if the token is free. True if there is something to look at. */
 static bool try_step(wsConn* conn, turn* t, bool for_events) {
-    if (!ws_conn_take(conn)) return false;
+    if (!take_or_ask(conn)) return false;
     bool any = take_step(conn, t, for_events);
     ws_conn_release(conn);
     return any;
@@ -50,11 +57,16 @@ static int32_t wait_for(turn* t) {
     return rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
 }
 
+/* The news when this thread's last turn ended. The caller has looked since: only what came later may be unseen. */
+static _Thread_local uint64_t seen;
+
 /* With the waiter joined: whatever happens from here on wakes us. */
 static int32_t joined_turn(wsConn* conn, intptr_t wake, int64_t deadline, bool for_events) {
     turn t = {.deadline = deadline};
+    bool unseen = atomic_load(&conn->news) != seen;
     if (try_step(conn, &t, for_events)) return WS_OK;
     if (ws_sys_now() >= deadline) return WS_ERR_RECEIVE_TIMEOUT;
+    if (unseen) return WS_OK;
     add_item(&t, wake, WS_POLL_READ);
     return wait_for(&t);
 }
@@ -65,6 +77,7 @@ int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events) {
     ws_conn_join(conn, &waiter);
     int32_t rc = waiter.wake < 0 ? WS_ERR_SYSTEM : joined_turn(conn, waiter.wake, deadline, for_events);
     ws_conn_leave(conn, &waiter);
+    seen = atomic_load(&conn->news);
     return rc;
 }
 
