@@ -30,11 +30,10 @@ struct wsConn {
     ws_settings settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
     ws_mutex mutex;
-    atomic_int state;   /* wsState; changed under the mutex */
-    atomic_int waiting; /* how many waiters there are */
-    atomic_bool wanted; /* a waiter found the token taken */
-    _Atomic uint64_t
-        news; /* goes up whenever something happened that somebody may wait for; no two connections' meet */
+    atomic_int state;      /* wsState; changed under the mutex */
+    atomic_int waiting;    /* how many waiters there are */
+    atomic_bool wanted;    /* a waiter found the token taken */
+    _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
     ws_opening opening;
