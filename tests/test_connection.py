@@ -7,6 +7,7 @@ import queue
 import signal
 import socket
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -674,6 +675,19 @@ def test_two_threads_cannot_receive(connection: wsclient.Connection) -> None:
     thread.join(DEADLINE)
     assert not thread.is_alive()
     assert ended == [] or isinstance(ended[0], ConcurrencyError)
+
+
+def test_waiting_costs_nothing(connection: wsclient.Connection) -> None:
+    def wait() -> None:
+        assert not connection.wait_closed(0.5)
+
+    before = time.process_time()
+    other = threading.Thread(target=wait)
+    other.start()
+    with pytest.raises(ReceiveTimeoutError):
+        connection.recv(0.5)
+    other.join(DEADLINE)
+    assert time.process_time() - before < 0.25  # neither spins, alone or by waking the other
 
 
 class Rung(Exception):

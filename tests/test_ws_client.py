@@ -385,6 +385,22 @@ def test_start_runs_on_one_thread_of_its_own(client: WSClient) -> None:
     assert threading.active_count() == before
 
 
+def test_ctrl_c_reaches_the_main_thread_while_another_runs(server: ChatServer) -> None:
+    code = (
+        "import sys, threading, wsclient\n"
+        "with wsclient.WSClient(port=sys.argv[1]) as client:\n"
+        "    client.start()\n"
+        "    client.set_message_callback(lambda c, text, t: (print('heard', flush=True), c.send_message('again', 3)))\n"
+        "    client.send_message('go round and round', 3)\n"
+        "    try: threading.Event().wait()\n"
+        "    except KeyboardInterrupt: sys.exit(5)\n"
+    )
+    with Program(sys.executable, "-c", code, str(server.port)) as program:
+        program.expect("heard")
+        program.process.send_signal(signal.SIGINT)
+        assert program.wait() == 5
+
+
 def test_start_and_stop_again(client: WSClient) -> None:
     for _ in range(3):
         client.stop()

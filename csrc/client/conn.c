@@ -37,8 +37,10 @@ static int32_t conn_init(wsConn* conn, const wsOptions* options) {
 
 /* Empty, so that it can be freed; NULL without memory. */
 static wsConn* conn_alloc(void) {
+    static _Atomic uint64_t serial = 1;
     wsConn* conn = calloc(1, sizeof *conn);
     if (!conn) return NULL;
+    conn->news = atomic_fetch_add(&serial, 1) << 32;
     conn->opening.fd = -1;
     if (ws_mutex_init(&conn->mutex) == 0) return conn;
     free(conn);
@@ -102,6 +104,7 @@ void ws_conn_leave(wsConn* conn, ws_waiter* waiter) {
 }
 
 void ws_conn_wake_waiters(wsConn* conn) {
+    atomic_fetch_add(&conn->news, 1);
     for (ws_waiter* waiter = conn->waiters; waiter; waiter = waiter->next) {
         if (waiter->wake >= 0 && !waiter->woken) ws_wake_signal(waiter->wake);
         waiter->woken = waiter->wake >= 0;

@@ -30,8 +30,10 @@ struct wsConn {
     ws_settings settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
     ws_mutex mutex;
-    atomic_int state;   /* wsState; changed under the mutex */
-    atomic_int waiting; /* how many waiters there are */
+    atomic_int state;      /* wsState; changed under the mutex */
+    atomic_int waiting;    /* how many waiters there are */
+    atomic_bool wanted;    /* a waiter found the token taken */
+    _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
     ws_opening opening;
@@ -40,6 +42,7 @@ struct wsConn {
     bool unparsed;      /* bytes were read that `next` has not looked at */
     bool ended;         /* nothing more will be read from the socket */
     bool close_pending; /* WS_EVENT_CLOSED is still to be handed out */
+    bool stirred;       /* something happened since the token was taken: waiters must look anew */
 
     /* -- guarded by the mutex -- */
     ws_transport transport;
@@ -86,7 +89,7 @@ void ws_conn_linger(wsConn* conn, bool end_ours);
 /* The connection is over: let go of the socket and tell everybody. `error` may be NULL. By the token's owner. */
 void ws_conn_finish(wsConn* conn, const ws_error* error);
 
-/* The waiters: join and leave take the mutex, wake needs it held. */
+/* The waiters: join and leave take the mutex, wake needs it held. It counts as news. */
 void ws_conn_join(wsConn* conn, ws_waiter* waiter);
 void ws_conn_leave(wsConn* conn, ws_waiter* waiter);
 void ws_conn_wake_waiters(wsConn* conn);

@@ -68,6 +68,8 @@ static bool digest(wsConn* conn, const ws_event* event, wsEvent* out) {
     static const wsEventType types[] = {
         [WS_PROTOCOL_OPEN] = WS_EVENT_OPEN, [WS_PROTOCOL_TEXT] = WS_EVENT_TEXT, [WS_PROTOCOL_BINARY] = WS_EVENT_BINARY,
         [WS_PROTOCOL_PING] = WS_EVENT_PING, [WS_PROTOCOL_PONG] = WS_EVENT_PONG, [WS_PROTOCOL_FAILED] = WS_EVENT_NONE};
+    bool is_message = event->type == WS_PROTOCOL_TEXT || event->type == WS_PROTOCOL_BINARY;
+    if (!is_message) conn->stirred = true;
     switch (event->type) {
     case WS_PROTOCOL_OPEN:
         opened(conn);
@@ -98,6 +100,10 @@ static bool digest(wsConn* conn, const ws_event* event, wsEvent* out) {
 
 /* ---- handing out ---- */
 
+static bool inbox_full(const wsConn* conn) {
+    return conn->inbox.bytes >= conn->settings.max_buffer;
+}
+
 static void closed_event(wsConn* conn, wsEvent* out) {
     ws_conn_lock(conn);
     const ws_close_info* info = &conn->close_info;
@@ -127,6 +133,7 @@ static bool next_parsed(wsConn* conn, wsEvent* out) {
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     size_t n = 0;
     ws_inbox_forget(&conn->inbox);
+    if (inbox_full(conn)) conn->stirred = true; /* there will be room again */
     while (n < max && ws_inbox_pop(&conn->inbox, &out[n])) {
         n++;
     }
@@ -140,10 +147,6 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
 
 /* ---- what nobody asked for ---- */
 
-static bool inbox_full(const wsConn* conn) {
-    return conn->inbox.bytes >= conn->settings.max_buffer;
-}
-
 bool ws_conn_wants_bytes(const wsConn* conn) {
     return !inbox_full(conn) || conn->state == WS_STATE_CLOSING;
 }
@@ -152,6 +155,7 @@ bool ws_conn_wants_bytes(const wsConn* conn) {
 static int32_t keep(wsConn* conn, const wsEvent* event) {
     if (event->type == WS_EVENT_PING || event->type == WS_EVENT_PONG) return WS_OK;
     if (conn->state == WS_STATE_CLOSING && inbox_full(conn)) return WS_OK;
+    conn->stirred = true;
     return ws_inbox_push(&conn->inbox, event);
 }
 

@@ -55,17 +55,24 @@ static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length
     return rc;
 }
 
-/* Write now what can be written; who waits for the socket must look at it anew if that was not all. With the mutex
- * held. */
-static void write_or_wake(wsConn* conn) {
-    ws_conn_write_out(conn);
+/*
+ * Write now what can be written. Others have to know if that moved what was queued before (`backlog`), or if the socket
+ * did not take it all. With the mutex held.
+ */
+static void write_or_wake(wsConn* conn, bool backlog) {
+    if (ws_conn_write_out(conn) && backlog) atomic_fetch_add(&conn->news, 1);
     if (ws_buf_len(&conn->protocol.writer.out)) ws_conn_wake_waiters(conn);
+}
+
+static bool has_backlog(const wsConn* conn) {
+    return ws_buf_len(&conn->protocol.writer.out) > 0;
 }
 
 int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
     ws_conn_lock(conn);
+    bool backlog = has_backlog(conn);
     int32_t rc = queue(conn, type, data, length, WHOLE, ticket);
-    if (rc == WS_OK) write_or_wake(conn);
+    if (rc == WS_OK) write_or_wake(conn, backlog);
     ws_conn_unlock(conn);
     return rc;
 }
@@ -73,8 +80,9 @@ int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length
 int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
                               ws_ticket* ticket) {
     ws_conn_lock(conn);
+    bool backlog = has_backlog(conn);
     int32_t rc = queue(conn, type, data, length, final ? ENDING : BEGINNING, ticket);
-    if (rc == WS_OK) write_or_wake(conn);
+    if (rc == WS_OK) write_or_wake(conn, backlog);
     ws_conn_unlock(conn);
     return rc;
 }
@@ -88,7 +96,7 @@ int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t lengt
 
 void ws_conn_flush(wsConn* conn) {
     ws_conn_lock(conn);
-    write_or_wake(conn);
+    write_or_wake(conn, true);
     ws_conn_unlock(conn);
 }
 
@@ -123,6 +131,7 @@ bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
     if (untouched) {
         ws_writer_take_back(&conn->protocol.writer, (size_t)(ticket->end - ticket->start));
         conn->messages_sent--;
+        ws_conn_wake_waiters(conn); /* there is room again */
     }
     ws_conn_unlock(conn);
     return untouched;
@@ -141,7 +150,7 @@ static int32_t control(wsConn* conn, uint8_t opcode, const void* data, size_t le
     if (!data && length) return WS_ERR_ARGUMENT;
     int32_t rc = check_open(conn);
     if (!rc) rc = ws_writer_control(&conn->protocol.writer, opcode, data, length);
-    if (!rc) write_or_wake(conn);
+    if (!rc) write_or_wake(conn, true);
     return rc;
 }
 

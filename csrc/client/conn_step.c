@@ -133,7 +133,7 @@ static bool keep_deadlines(wsConn* conn, int64_t now) {
 
 /* ---- a step ---- */
 
-bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
+static bool step(wsConn* conn, int64_t now, uint32_t budget) {
     bool opening = conn->state == WS_STATE_CONNECTING;
     bool any = ws_conn_spill(conn, false);
     if (opening && conn->state == WS_STATE_OPEN) return true;
@@ -144,6 +144,12 @@ bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
     any |= ws_conn_write_out(conn);
     ws_conn_unlock(conn);
     any |= read_in(conn, budget);
+    return any;
+}
+
+bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
+    bool any = step(conn, now, budget);
+    if (any) conn->stirred = true;
     return any;
 }
 
@@ -196,11 +202,16 @@ static void end_aborted(wsConn* conn) {
     atomic_store(&conn->owner, 0);
 }
 
+/* Who wakes others for nothing is woken by them for nothing: only news and a token that was asked for are told. */
 void ws_conn_release(wsConn* conn) {
+    bool stirred = conn->stirred;
+    conn->stirred = false;
+    if (stirred) atomic_fetch_add(&conn->news, 1);
     atomic_store(&conn->owner, 0);
     if (atomic_load(&conn->aborted) && wsConnState(conn) != WS_STATE_CLOSED) end_aborted(conn);
     /* A waiter counts itself before it looks at the owner: one of us two sees the other. */
-    if (atomic_load(&conn->waiting) > 0) ws_inline_wake(conn);
+    bool wanted = atomic_exchange(&conn->wanted, false);
+    if ((stirred || wanted) && atomic_load(&conn->waiting) > 0) ws_inline_wake(conn);
 }
 
 /* ---- broken off ---- */

@@ -34,14 +34,6 @@ static bool take_step(wsConn* conn, turn* t, bool for_events) {
     return any;
 }
 
-/* Step if the token is free. True if there is something to look at. */
-static bool try_step(wsConn* conn, turn* t, bool for_events) {
-    if (!ws_conn_take(conn)) return false;
-    bool any = take_step(conn, t, for_events);
-    ws_conn_release(conn);
-    return any;
-}
-
 /* Wait for what was noted. 0 or WS_ERR_INTERRUPTED. */
 static int32_t wait_for(turn* t) {
     int64_t now = ws_sys_now();
@@ -50,21 +42,45 @@ static int32_t wait_for(turn* t) {
     return rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
 }
 
-/* With the waiter joined: whatever happens from here on wakes us. */
-static int32_t joined_turn(wsConn* conn, intptr_t wake, int64_t deadline, bool for_events) {
+/* Has the token been let go of? If not, its holder will wake us when that happens. With the waiter joined. */
+static bool token_is_free(wsConn* conn) {
+    atomic_store(&conn->wanted, true);
+    return atomic_load(&conn->owner) == 0;
+}
+
+/* Wait, unless there have been news since `known`: from the moment of joining on, news wake us. */
+static int32_t wait_joined(wsConn* conn, turn* t, bool stepped, uint64_t known) {
+    ws_waiter waiter;
+    int32_t rc = WS_OK;
+    ws_conn_join(conn, &waiter);
+    if (waiter.wake < 0) {
+        rc = WS_ERR_SYSTEM;
+    } else if (atomic_load(&conn->news) == known && (stepped || !token_is_free(conn))) {
+        add_item(t, waiter.wake, WS_POLL_READ);
+        rc = wait_for(t);
+    }
+    ws_conn_leave(conn, &waiter);
+    return rc;
+}
+
+/* The news when this thread's last turn ended. The caller has looked since: only what came later may be unseen. */
+static _Thread_local uint64_t seen;
+
+static int32_t take_turn(wsConn* conn, int64_t deadline, bool for_events) {
     turn t = {.deadline = deadline};
-    if (try_step(conn, &t, for_events)) return WS_OK;
+    uint64_t known = atomic_load(&conn->news);
+    bool stepped = ws_conn_take(conn);
+    bool any = stepped && take_step(conn, &t, for_events);
+    if (stepped) ws_conn_release(conn);
+    if (any) return WS_OK;
     if (ws_sys_now() >= deadline) return WS_ERR_RECEIVE_TIMEOUT;
-    add_item(&t, wake, WS_POLL_READ);
-    return wait_for(&t);
+    return known == seen ? wait_joined(conn, &t, stepped, known) : WS_OK;
 }
 
 int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events) {
-    ws_waiter waiter;
     if (ws_conn_is_mine(conn)) return WS_ERR_CONCURRENCY;
-    ws_conn_join(conn, &waiter);
-    int32_t rc = waiter.wake < 0 ? WS_ERR_SYSTEM : joined_turn(conn, waiter.wake, deadline, for_events);
-    ws_conn_leave(conn, &waiter);
+    int32_t rc = take_turn(conn, deadline, for_events);
+    seen = atomic_load(&conn->news);
     return rc;
 }
 

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import select
+import signal
 import sys
 import threading
 import time
@@ -129,6 +130,7 @@ def _piped(client: WSClient, wait: float) -> int:
     gone_read, gone_write = os.pipe()
 
     def run() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # or Ctrl-C lands here and wakes nobody
         try:
             client.run()
         finally:

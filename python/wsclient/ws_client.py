@@ -15,6 +15,7 @@ if __name__ == "__main__":
 import contextlib
 import inspect
 import logging
+import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import TracebackType
@@ -272,9 +273,13 @@ class WSClient:
             return self._failed("start", error)
         if self._thread and self._thread.is_alive():
             raise ConcurrencyError("start: the client has been started already")
-        self._thread = threading.Thread(target=self.run, name="wsclient", daemon=False)
+        self._thread = threading.Thread(target=self._run_aside, name="wsclient", daemon=False)
         self._thread.start()
         return True
+
+    def _run_aside(self) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # or Ctrl-C lands here and wakes nobody
+        self.run()
 
     def stop(self) -> None:
         """Disconnect, and wait for the thread of :meth:`start` (not when it is that thread which calls)."""
