@@ -5,12 +5,12 @@
 
 try:
     from . import _core as _core
-except ImportError as exc:
+except ImportError as _error:
     from importlib.machinery import EXTENSION_SUFFIXES
     from pathlib import Path
 
     _path = Path(__file__).with_name("_core" + EXTENSION_SUFFIXES[0])
-    raise ImportError(f'wsclient._core not found at {_path}: run "make" or "pip install ."') from exc
+    raise ImportError(f'wsclient._core not found at {_path}: run "make" or "pip install ."') from _error
 
 from .connection import Connection, connect
 from .exceptions import (

@@ -7,7 +7,7 @@ if __name__ == "__main__":
     import sys
     from pathlib import Path
 
-    package = Path(__file__).resolve().parent
+    package: Path = Path(__file__).resolve().parent
     if not __package__:  # run as a file: its own folder is no place to import from, the one above is the last
         sys.path = [entry for entry in sys.path if Path(entry).resolve() != package] + [str(package.parent)]
     runpy.run_module("wsclient", run_name="__main__")
