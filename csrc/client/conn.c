@@ -17,22 +17,16 @@ int64_t wsNow(void) {
 
 /* ---- made and freed ---- */
 
-static int64_t after(int64_t now, int64_t timeout) {
-    return timeout == INT64_MAX ? INT64_MAX : now + timeout;
-}
-
 static int32_t conn_init(wsConn* conn, const wsOptions* options) {
     int32_t rc = ws_settings_init(&conn->settings, options, &conn->failure);
     if (rc) return rc;
-    conn->deadline = after(ws_sys_now(), conn->settings.open_timeout);
+    conn->deadline = INT64_MAX;
     ws_protocol_init_client(&conn->protocol, &conn->settings.limits, ws_sys_random);
     rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
     if (rc) return rc;
     conn->protocol.writer.threshold = conn->settings.compress_threshold;
     ws_buf* out = &conn->protocol.writer.out;
-    if (ws_buf_append(&conn->request, ws_buf_head(out), ws_buf_len(out))) return WS_ERR_MEMORY;
-    return ws_opening_start(&conn->opening, conn->settings.url.host, conn->settings.url.port, conn->deadline,
-                            &conn->failure);
+    return ws_buf_append(&conn->request, ws_buf_head(out), ws_buf_len(out));
 }
 
 /* Empty, so that it can be freed; NULL without memory. */
@@ -162,7 +156,7 @@ int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const 
     if (len) memcpy(conn->close_info.sent_reason, reason, len);
     if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = by;
     conn->state = WS_STATE_CLOSING;
-    conn->deadline = earlier(conn->deadline, after(ws_sys_now(), timeout));
+    conn->deadline = earlier(conn->deadline, ws_conn_after(ws_sys_now(), timeout));
     ws_conn_write_out(conn);
     return WS_OK;
 }

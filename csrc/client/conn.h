@@ -36,6 +36,7 @@ struct wsConn {
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
+    bool started; /* the first step was made, and with it the opening begun */
     ws_opening opening;
     ws_inbox inbox;
     double read_time;   /* of the last read, seconds since the epoch */
@@ -66,6 +67,11 @@ struct wsConn {
 static inline void ws_conn_lock(wsConn* conn) {
     ws_mutex_lock(&conn->mutex);
 }
+/* A moment `timeout` ms from now; INT64_MAX is never. */
+static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
+    return timeout == INT64_MAX ? INT64_MAX : now + timeout;
+}
+
 static inline void ws_conn_unlock(wsConn* conn) {
     ws_mutex_unlock(&conn->mutex);
 }

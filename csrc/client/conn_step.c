@@ -80,10 +80,21 @@ static void connected(wsConn* conn, intptr_t fd) {
     ws_opening_free(&conn->opening);
 }
 
+/* The first step: its time is when the clock of open_timeout starts. */
+static int32_t start_opening(wsConn* conn, int64_t now, ws_error* error) {
+    int64_t deadline = ws_conn_after(now, conn->settings.open_timeout);
+    ws_conn_lock(conn);
+    conn->deadline = deadline;
+    ws_conn_unlock(conn);
+    conn->started = true;
+    return ws_opening_start(&conn->opening, conn->settings.url.host, conn->settings.url.port, deadline, error);
+}
+
 static bool open_step(wsConn* conn, int64_t now) {
     intptr_t fd;
     ws_error error = {0};
-    int32_t rc = ws_opening_step(&conn->opening, now, &fd, &error);
+    int32_t rc = conn->started ? WS_OK : start_opening(conn, now, &error);
+    if (!rc) rc = ws_opening_step(&conn->opening, now, &fd, &error);
     if (rc == 1) connected(conn, fd);
     if (rc < 0) ws_conn_finish(conn, &error);
     ws_error_clear(&error);
@@ -158,6 +169,7 @@ bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
 size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max) {
     if (conn->ended || max == 0) return 0;
     if (!conn->transport.ops) {
+        if (!conn->started) return 0;
         *out = ws_opening_interest(&conn->opening);
         return out->fd >= 0;
     }
@@ -173,6 +185,7 @@ size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max) {
 
 int64_t ws_conn_next_deadline(wsConn* conn) {
     if (conn->ended) return INT64_MAX;
+    if (!conn->started) return 0;
     ws_conn_lock(conn);
     int64_t deadline = conn->aborted ? 0 : conn->deadline;
     ws_conn_unlock(conn);

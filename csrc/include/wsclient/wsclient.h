@@ -240,7 +240,7 @@ enum {
 /* Milliseconds of the monotonic clock that wsConnStep reckons with. */
 WS_API int64_t wsNow(void);
 
-/* Check the options and start connecting; never waits. *conn is freed by wsConnFree; NULL on error. */
+/* Check the options; connecting starts with the first step. *conn is freed by wsConnFree; NULL on error. */
 WS_API int32_t wsConnNew(const wsOptions* options, wsConn** conn);
 
 /* Free the connection, breaking it off if it is open. Not while another thread is in a call on it. NULL is fine. */
