@@ -392,7 +392,8 @@ def test_ctrl_c_reaches_the_main_thread_while_another_runs(server: ChatServer) -
         "    client.start()\n"
         "    client.set_message_callback(lambda c, text, t: (print('heard', flush=True), c.send_message('again', 3)))\n"
         "    client.send_message('go round and round', 3)\n"
-        "    try: threading.Event().wait()\n"
+        "    try:\n"
+        "        while True: threading.Event().wait(0.1)\n"  # without end, Python may sleep through the signal itself
         "    except KeyboardInterrupt: sys.exit(5)\n"
     )
     with Program(sys.executable, "-c", code, str(server.port)) as program:
