@@ -16,6 +16,7 @@ missing_packages() {
   command -v cmake >/dev/null || echo cmake
   command -v pkg-config >/dev/null || echo pkg-config
   has_library libcrypto || echo libssl-dev
+  has_library zlib || echo zlib1g-dev
   has_library jansson || echo libjansson-dev
   [ "$1" = c ] && return
   has_library cmocka || echo libcmocka-dev
