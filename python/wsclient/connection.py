@@ -145,9 +145,7 @@ class Connection:
         except ConnectionClosedOK:
             return
 
-    def send(
-        self, data: Data | Iterable[Data], *, text: bool | None = None, compress: bool | None = None
-    ) -> None:
+    def send(self, data: Data | Iterable[Data], *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message, and return when the system has taken it.
 
         ``str`` goes as text, bytes as binary, unless ``text`` says otherwise (what is sent as text must be UTF-8,
