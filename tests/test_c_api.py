@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Program
+from conftest import Echo, Program
 from wsclient import MessageInfo, WSClient
 from wsclient.testing import ChatServer
 
@@ -101,18 +101,38 @@ def refused_port() -> bytes:
         return str(taken.getsockname()[1]).encode()
 
 
+def build(root: Path, folder: Path, example: str) -> Path:
+    """A program of docs/examples, built as the README says."""
+    program = folder / example
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icsrc/include", "-Lbin", "-lwsclient"]
+    command = ["cc", f"docs/examples/{example}.c", *flags, f"-Wl,-rpath,{root}/bin", "-o", program]
+    subprocess.run(command, cwd=root, check=True, timeout=60)
+    return program
+
+
 @pytest.fixture(scope="module")
 def chat_program(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """docs/examples/chat.c, built as the README says."""
-    program = tmp_path_factory.mktemp("c") / "chat"
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icsrc/include", "-Lbin", "-lwsclient"]
-    subprocess.run(
-        ["cc", "docs/examples/chat.c", *flags, f"-Wl,-rpath,{root}/bin", "-o", program],
-        cwd=root,
-        check=True,
-        timeout=60,
+    """docs/examples/chat.c, built."""
+    return build(root, tmp_path_factory.mktemp("c"), "chat")
+
+
+def test_the_example_with_a_loop_of_its_own(root: Path, tmp_path: Path, node_echo: Echo) -> None:
+    program = build(root, tmp_path, "connection")
+    result = subprocess.run(
+        [program, node_echo.url, "one", "zwölf", ""], capture_output=True, encoding="utf-8", timeout=DEADLINE
     )
-    return program
+    assert (result.returncode, result.stdout, result.stderr) == (0, "one\nzwölf\n\n", "")
+    node_echo.expect("closed 1000 done")
+
+
+def test_the_example_with_a_loop_of_its_own_says_what_is_wrong(root: Path, tmp_path: Path) -> None:
+    program = build(root, tmp_path, "connection")
+    url = f"ws://127.0.0.1:{refused_port().decode()}/"
+    result = subprocess.run([program, url, "hello"], capture_output=True, text=True, timeout=DEADLINE)
+    assert result.returncode == 1
+    assert result.stderr.startswith("connection: ")
+    assert "127.0.0.1" in result.stderr
+    assert subprocess.run([program], capture_output=True, timeout=DEADLINE).returncode == 2
 
 
 def test_the_example_in_c_chats(root: Path, chat_program: Path, chat_server: ChatServer) -> None:
