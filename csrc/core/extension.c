@@ -190,7 +190,12 @@ static bool meet(const parameters* offer, const ws_deflate_terms* wanted, ws_def
     return true;
 }
 
-/* The first offer in one header that can be met. */
+/* At the end of the header or of one of its elements? */
+static bool at_end(const cursor* c) {
+    return c->at == c->end || *c->at == ',';
+}
+
+/* The first offer in one header that can be met. Elements may be empty (RFC 2616 2.1). */
 static bool choose_in(ws_slice text, const ws_deflate_terms* wanted, ws_deflate_terms* terms, bool* ask_client) {
     cursor c = {text.at, text.at + text.len};
     do {
@@ -198,7 +203,8 @@ static bool choose_in(ws_slice text, const ws_deflate_terms* wanted, ws_deflate_
         ws_slice name;
         bool known = false;
         skip_blanks(&c);
-        if (!take_extension(&c, &offer, &known, &name)) return false;
+        if (at_end(&c)) continue;
+        if (!take_extension(&c, &offer, &known, &name) || !at_end(&c)) return false;
         *ask_client = offer.client_bits;
         if (known && meet(&offer, wanted, terms)) return true;
     } while (take(&c, ','));
