@@ -41,8 +41,10 @@ class WSClient:
         write_limit: int = 32768,
         deflate: tuple[int, int, bool, bool, int] | None = (12, 12, False, False, 256),
     ) -> None:
-        """Check the options; nothing is connected yet. ``user_agent`` ``None``: the default, ``""``: no header. ``deflate``:
-        window bits of server and client, "no context takeover" of both, and the threshold; ``None``: not offered.
+        """Check the options; nothing is connected yet. ``user_agent`` ``None``: the default, ``""``: no header.
+
+        ``deflate``: window bits of server and client, "no context takeover" of both, and the threshold; ``None``: not
+        offered.
 
         Raises ``InvalidURI`` for a bad URL, ``ValueError`` for other bad options.
         """
