@@ -29,6 +29,8 @@ struct ws_server {
     int64_t now;          /* of this turn */
     int64_t accept_again; /* when accepting is paused; INT64_MAX while it is not */
     bool stopping;
+    bool echo;
+    size_t max_size; /* bytes of a message */
     size_t count;
     ws_peer* peers;   /* all of them */
     ws_peer* touched; /* in this turn: to be settled at its end */
@@ -63,7 +65,7 @@ static void remove_peer(ws_server* server, ws_peer* peer) {
 
 /* A new client. False without memory. */
 static bool add_peer(ws_server* server, intptr_t fd) {
-    ws_peer* peer = ws_peer_new(fd);
+    ws_peer* peer = ws_peer_new(fd, server->max_size);
     if (!peer) return false;
     peer->watched = WS_POLL_READ;
     if (ws_poll_add(server->poll, fd, peer->watched, peer) != 0) {
@@ -107,7 +109,7 @@ static void touch(ws_server* server, ws_peer* peer) {
 
 static void give(ws_server* server, ws_peer* peer, const ws_buf* json) {
     if (!ws_peer_is_open(peer)) return;
-    ws_peer_send(peer, json);
+    ws_peer_send(peer, WS_OPCODE_TEXT, ws_buf_head(json), ws_buf_len(json));
     touch(server, peer);
 }
 
@@ -137,6 +139,16 @@ static void take_text(ws_server* server, ws_peer* sender, const ws_event* messag
     ws_buf_free(&verdict.json);
 }
 
+static void take(ws_server* server, ws_peer* sender, const ws_event* message) {
+    bool binary = message->type == WS_PROTOCOL_BINARY;
+    if (server->echo)
+        ws_peer_send(sender, binary ? WS_OPCODE_BINARY : WS_OPCODE_TEXT, message->data, message->len);
+    else if (binary)
+        ignore(sender, "binary, and the chat is text");
+    else
+        take_text(server, sender, message);
+}
+
 static void receive(ws_server* server, ws_peer* peer) {
     if (peer->gone || !ws_peer_read(peer)) return;
     if (peer->stage == WS_STAGE_ACTIVE) { /* heard from: its time begins anew */
@@ -145,11 +157,7 @@ static void receive(ws_server* server, ws_peer* peer) {
     }
     ws_event message;
     while (ws_peer_next(peer, &message)) {
-        if (!ws_peer_is_open(peer)) continue; /* it was told to go */
-        if (message.type == WS_PROTOCOL_BINARY)
-            ignore(peer, "binary, and the chat is text");
-        else
-            take_text(server, peer, &message);
+        if (ws_peer_is_open(peer)) take(server, peer, &message); /* else it was told to go */
     }
 }
 
@@ -296,6 +304,8 @@ int32_t ws_server_new(ws_server** out, const ws_server_options* options, ws_erro
     if (!server) return ws_error_set(error, WS_ERR_MEMORY, "no memory for a server");
     server->listener = server->wake = -1;
     server->accept_again = INT64_MAX;
+    server->echo = options->echo;
+    server->max_size = options->max_size;
     server->stages.spans[WS_STAGE_HANDSHAKE] = options->handshake_timeout;
     server->stages.spans[WS_STAGE_ACTIVE] = IDLE_TIMEOUT;
     server->stages.spans[WS_STAGE_PINGED] = PING_TIMEOUT;

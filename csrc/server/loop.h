@@ -1,11 +1,14 @@
-/* The chat server: accepts clients, reads and writes when their sockets are ready, keeps the times and the limits. */
+/* The server: accepts clients, reads and writes when their sockets are ready, keeps the times and the limits. */
 #ifndef WS_SERVER_LOOP_H
 #define WS_SERVER_LOOP_H
+
+#include <stdbool.h>
 
 #include "core/error.h"
 
 enum {
     WS_SERVER_PORT = 9999,
+    WS_SERVER_MAX_SIZE = 1024 * 1024,    /* bytes of a message from a client */
     WS_SERVER_HANDSHAKE_TIMEOUT = 10000, /* ms for a client's request, from being accepted */
 };
 
@@ -13,6 +16,8 @@ typedef struct ws_server_options {
     const char* host; /* "" or NULL: loopback */
     uint16_t port;    /* 0: any */
     int64_t handshake_timeout;
+    size_t max_size; /* bytes of a message from a client */
+    bool echo;       /* send every message back to its sender as it came, instead of the chat */
 } ws_server_options;
 
 typedef struct ws_server ws_server;

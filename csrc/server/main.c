@@ -9,15 +9,19 @@
 
 #include "server/loop.h"
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, MAX_MAX_SIZE = 1024 * 1024 * 1024 };
 
-static const char usage[] = "usage: ws_server [PORT] [--port N] [--host H] [--handshake-timeout SECONDS] [--help]\n";
+static const char usage[] = "usage: ws_server [PORT] [--port N] [--host H] [--echo] [--max-size BYTES] "
+                            "[--handshake-timeout SECONDS] [--help]\n";
 
 static const char help[] =
     "A chat server: sends what a client says to the others (docs/protocol.md).\n"
     "\n"
     "  PORT, --port N              where to listen; default 9999; 0 takes any free port\n"
     "  --host H                    address to listen on; default 127.0.0.1; 0.0.0.0 or :: for all\n"
+    "  --echo                      send every message, text or binary, back as it came; for testing clients\n"
+    "  --max-size BYTES            longest message to take, 1 to 1073741824; default 1048576 (and the chat sends\n"
+    "                              on nothing that is longer than 1048576)\n"
     "  --handshake-timeout SECONDS how long a new connection may take to send its request; default 10\n"
     "  --help                      this text\n"
     "\n"
@@ -47,15 +51,25 @@ static bool parse_seconds(const char* text, int64_t* ms) {
     return true;
 }
 
+static bool parse_size(const char* text, size_t* size) {
+    char* end;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end || value == 0 || value > MAX_MAX_SIZE) return false;
+    *size = (size_t)value;
+    return true;
+}
+
 static int refuse(const char* what, const char* value) {
     fprintf(stderr, "ws_server: %s: %s\n%s", what, value, usage);
     return EXIT_USAGE;
 }
 
-enum { OPTION_PORT = 256, OPTION_HOST, OPTION_HANDSHAKE, OPTION_HELP };
+enum { OPTION_PORT = 256, OPTION_HOST, OPTION_ECHO, OPTION_SIZE, OPTION_HANDSHAKE, OPTION_HELP };
 
 static const struct option names[] = {{"port", required_argument, NULL, OPTION_PORT},
                                       {"host", required_argument, NULL, OPTION_HOST},
+                                      {"echo", no_argument, NULL, OPTION_ECHO},
+                                      {"max-size", required_argument, NULL, OPTION_SIZE},
                                       {"handshake-timeout", required_argument, NULL, OPTION_HANDSHAKE},
                                       {"help", no_argument, NULL, OPTION_HELP},
                                       {0}};
@@ -67,6 +81,11 @@ static int take_option(int option, ws_server_options* options) {
         return parse_port(optarg, &options->port) ? 0 : refuse("not a port", optarg);
     case OPTION_HANDSHAKE:
         return parse_seconds(optarg, &options->handshake_timeout) ? 0 : refuse("not a number of seconds", optarg);
+    case OPTION_SIZE:
+        return parse_size(optarg, &options->max_size) ? 0 : refuse("not a number of bytes", optarg);
+    case OPTION_ECHO:
+        options->echo = true;
+        return 0;
     case OPTION_HOST:
         options->host = optarg;
         return 0;
@@ -132,7 +151,10 @@ static int serve(const ws_server_options* options) {
 }
 
 int main(int argc, char** argv) {
-    ws_server_options options = {"127.0.0.1", WS_SERVER_PORT, WS_SERVER_HANDSHAKE_TIMEOUT};
+    ws_server_options options = {.host = "127.0.0.1",
+                                 .port = WS_SERVER_PORT,
+                                 .handshake_timeout = WS_SERVER_HANDSHAKE_TIMEOUT,
+                                 .max_size = WS_SERVER_MAX_SIZE};
     int status = parse_options(argc, argv, &options);
     if (status > 0) return status;
     if (status < 0) {

@@ -9,12 +9,18 @@
 #include "net/sys.h"
 #include "net/tcp.h"
 
-ws_peer* ws_peer_new(intptr_t fd) {
-    static const ws_limits limits = {WS_PEER_MAX_MESSAGE, WS_PEER_MAX_FRAGMENTS, WS_PEER_MAX_HEAD};
+/* Windows of 4 KiB: a sixth of the memory of the largest, and chat messages compress hardly less. */
+static const ws_deflate_terms deflate = {.server_max_window_bits = 12, .client_max_window_bits = 12};
+
+ws_peer* ws_peer_new(intptr_t fd, size_t max_message) {
     ws_peer* peer = calloc(1, sizeof *peer);
     if (!peer) return NULL;
+    peer->max_unsent = max_message > WS_PEER_MIN_ROOM ? max_message : WS_PEER_MIN_ROOM;
+    ws_limits limits = {max_message, (uint32_t)(peer->max_unsent / WS_PEER_FRAGMENT), WS_PEER_MAX_HEAD};
     ws_transport_tcp(&peer->transport, fd);
     ws_protocol_init_server(&peer->protocol, &limits);
+    ws_protocol_offer_deflate(&peer->protocol, &deflate);
+    peer->protocol.writer.threshold = WS_PEER_COMPRESS_FROM;
     ws_hub_join(&peer->member);
     ws_address address;
     if (ws_tcp_remote(fd, &address) == 0) ws_address_text(&address, peer->address, sizeof peer->address);
@@ -126,19 +132,20 @@ bool ws_peer_next(ws_peer* peer, ws_event* message) {
 
 /* ---- sending ---- */
 
-void ws_peer_send(ws_peer* peer, const ws_buf* text) {
+void ws_peer_send(ws_peer* peer, uint8_t opcode, const void* data, size_t len) {
     ws_writer* writer = &peer->protocol.writer;
-    if (ws_buf_len(&writer->out) > WS_PEER_MAX_UNSENT) ws_peer_flush(peer); /* much of it may be of this very turn */
-    if (ws_buf_len(&writer->out) > WS_PEER_MAX_UNSENT) {
-        ws_peer_drop(peer, "does not read: over %d bytes are waiting for it", WS_PEER_MAX_UNSENT);
+    if (ws_buf_len(&writer->out) > peer->max_unsent) ws_peer_flush(peer); /* much of it may be of this very turn */
+    if (ws_buf_len(&writer->out) > peer->max_unsent) {
+        ws_peer_drop(peer, "does not read: over %zu bytes are waiting for it", peer->max_unsent);
         return;
     }
-    int32_t failed = ws_writer_message(writer, WS_OPCODE_TEXT, ws_buf_head(text), ws_buf_len(text), WS_COMPRESS_AUTO);
+    int32_t failed = ws_writer_message(writer, opcode, data, len, WS_COMPRESS_AUTO);
     if (failed) ws_peer_drop(peer, "cannot be sent to: %s", wsErrorString(failed));
 }
 
 void ws_peer_ping(ws_peer* peer) {
     peer->pinged = true;
+    ws_writer_trim(&peer->protocol.writer);
     int32_t failed = ws_writer_control(&peer->protocol.writer, WS_OPCODE_PING, NULL, 0);
     if (failed) ws_peer_drop(peer, "cannot be pinged: %s", wsErrorString(failed));
 }

@@ -10,10 +10,10 @@
 #include "server/hub.h"
 
 enum {
-    WS_PEER_MAX_HEAD = 16 * 1024,      /* bytes of the HTTP head of a request */
-    WS_PEER_MAX_MESSAGE = 1024 * 1024, /* bytes of a message */
-    WS_PEER_MAX_FRAGMENTS = 16 * 1024, /* frames of a message */
-    WS_PEER_MAX_UNSENT = 1024 * 1024,  /* bytes waiting for a client beyond which it gets no more and is dropped */
+    WS_PEER_MAX_HEAD = 16 * 1024,   /* bytes of the HTTP head of a request */
+    WS_PEER_MIN_ROOM = 1024 * 1024, /* bytes; see ws_peer_new */
+    WS_PEER_FRAGMENT = 64,          /* bytes of room for each frame that a message may come in */
+    WS_PEER_COMPRESS_FROM = 256,    /* bytes of a message below which compressing it is not worth it */
 };
 
 /* What a client is waited for to do, each with its own time (loop.c). */
@@ -28,6 +28,7 @@ typedef enum ws_stage {
 typedef struct ws_peer {
     ws_transport transport;
     ws_protocol protocol;
+    size_t max_unsent; /* bytes waiting for it beyond which it gets no more and is dropped */
     ws_hub_member member;
     bool pinged;      /* and not heard from since */
     bool said_all;    /* all is written and the stream ended: only the peer's end is awaited */
@@ -46,8 +47,12 @@ typedef struct ws_peer {
     bool touched;
 } ws_peer;
 
-/* A client on an accepted socket, which it then owns. NULL without memory: the socket is still the caller's. */
-ws_peer* ws_peer_new(intptr_t fd);
+/*
+ * A client on an accepted socket, which it then owns; its messages have at most `max_message` bytes. The other limits
+ * follow: so much (but no less than WS_PEER_MIN_ROOM) may wait for it, and one frame of a message for every
+ * WS_PEER_FRAGMENT bytes of that. NULL without memory: the socket is still the caller's.
+ */
+ws_peer* ws_peer_new(intptr_t fd, size_t max_message);
 void ws_peer_free(ws_peer* peer);
 
 /* It is to be dropped, for this reason, unless there was one before. */
@@ -67,10 +72,10 @@ bool ws_peer_read(ws_peer* peer);
  */
 bool ws_peer_next(ws_peer* peer, ws_event* message);
 
-/* Queue a text message, or drop the client that does not read what it is sent. */
-void ws_peer_send(ws_peer* peer, const ws_buf* text);
+/* Queue a message (opcode text or binary), or drop the client that does not read what it is sent. */
+void ws_peer_send(ws_peer* peer, uint8_t opcode, const void* data, size_t len);
 
-/* Ask for a sign of life. */
+/* It has been silent: ask for a sign of life, and give back the memory that can be made anew. */
 void ws_peer_ping(ws_peer* peer);
 
 /* Start the closing handshake, or drop a client that is not open. */

@@ -33,7 +33,7 @@ static pair make_pair(void) {
     assert_int_equal(ws_tcp_local(listener, &address), 0);
     ws_transport_tcp(&made.client, ws_tcp_connect(&address));
     await(listener, WS_POLL_READ);
-    made.peer = ws_peer_new(ws_tcp_accept(listener));
+    made.peer = ws_peer_new(ws_tcp_accept(listener), 1024);
     assert_non_null(made.peer);
     ws_tcp_close(listener);
     return made;
