@@ -13,11 +13,13 @@ typedef struct ws_buf {
 static inline size_t ws_buf_len(const ws_buf* buf) {
     return buf->end - buf->start;
 }
+
+/* NULL where there is no memory: adding to a null pointer is undefined, even nothing (C11 6.5.6). */
 static inline uint8_t* ws_buf_head(const ws_buf* buf) {
-    return buf->data + buf->start;
+    return buf->data ? buf->data + buf->start : NULL;
 }
 static inline uint8_t* ws_buf_tail(const ws_buf* buf) {
-    return buf->data + buf->end;
+    return buf->data ? buf->data + buf->end : NULL;
 }
 static inline size_t ws_buf_room(const ws_buf* buf) {
     return buf->cap - buf->end;

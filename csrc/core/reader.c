@@ -218,10 +218,13 @@ static int32_t take_compressed(ws_reader* reader, ws_error* error) {
     uint8_t* at = ws_buf_head(&reader->in);
     unmask(reader, at, at, n);
     int32_t rc = ws_inflater_run(&reader->inflater, at, n, last, reader->limits->max_size, &reader->message);
+    size_t added = ws_buf_len(&reader->message) - before;
+    int32_t invalid = added ? validate(reader, ws_buf_head(&reader->message) + before, added, error) : WS_OK;
+    if (invalid) return invalid; /* it came before what failed, however the bytes were cut */
     if (rc) return inflate_failed(reader, rc, error);
     ws_buf_consume(&reader->in, n);
     reader->taken += n;
-    return validate(reader, ws_buf_head(&reader->message) + before, ws_buf_len(&reader->message) - before, error);
+    return WS_OK;
 }
 
 /* Where it lies in the receive buffer. */

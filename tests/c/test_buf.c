@@ -10,6 +10,8 @@ TEST(an_empty_buffer_owns_nothing) {
     ws_buf buf = {0};
     assert_int_equal(ws_buf_len(&buf), 0);
     assert_int_equal(ws_buf_room(&buf), 0);
+    assert_null(ws_buf_head(&buf));
+    assert_null(ws_buf_tail(&buf));
     ws_buf_free(&buf);
     assert_null(buf.data);
 }
