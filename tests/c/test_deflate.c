@@ -210,13 +210,13 @@ TEST(plain_messages_go_between_compressed_ones) {
 
 TEST(garbage_is_a_protocol_error) {
     static const struct {
-        const char* payload;
+        char payload[64];
         size_t n;
     } cases[] = {
         {BYTES("\x06")},                                 /* a block of the reserved type */
         {BYTES("\xff\xff\xff\xff")},                     /* the same, last */
         {BYTES("\x00\x05\x00\x00\x00Hello")},            /* lengths that are not complements */
-        {BYTES("\x04\x00\x00\x00\x00\x00\x00\x00")},     /* a dynamic block without codes */
+        {"\x04", 48},                                    /* a dynamic block without codes: zeros follow */
         {BYTES(HELLO "\x06")},                           /* behind a good block */
         {BYTES("\xf3\x48\xcd\xc9\xc9\x07\x00\x00\x06")}, /* behind a final one */
     };
