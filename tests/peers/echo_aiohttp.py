@@ -1,6 +1,7 @@
 """An echo server on aiohttp, doing what tests/peers/echo.md says."""
 
 import asyncio
+import sys
 
 from aiohttp import WSMsgType, web
 
@@ -18,7 +19,11 @@ async def answer(socket: web.WebSocketResponse, text: str) -> None:
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
     socket = web.WebSocketResponse(
-        max_msg_size=8 * 1024 * 1024, compress=False, autoping=False, autoclose=False, protocols=["echo.v1"]
+        max_msg_size=8 * 1024 * 1024,
+        compress="deflate" in sys.argv,
+        autoping=False,
+        autoclose=False,
+        protocols=["echo.v1"],
     )
     await socket.prepare(request)
     while True:

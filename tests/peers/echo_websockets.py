@@ -1,6 +1,7 @@
 """An echo server on the websockets package, doing what tests/peers/echo.md says."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Sequence
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -41,7 +42,8 @@ def choose(connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subp
 
 
 async def main() -> None:
-    options = {"max_size": 8 * 1024 * 1024, "compression": None, "select_subprotocol": choose}
+    compression = "deflate" if "deflate" in sys.argv else None
+    options = {"max_size": 8 * 1024 * 1024, "compression": compression, "select_subprotocol": choose}
     async with serve(echo, "127.0.0.1", 0, **options) as server:
         print("port", next(iter(server.sockets)).getsockname()[1], flush=True)
         await server.serve_forever()
