@@ -84,6 +84,8 @@ def test_what_is_right_is_taken(option: str, value: Any) -> None:
         ("max_fragments", None, TypeError),
         ("max_fragments", 0, ValueError),
         ("max_head", 2**32, ValueError),
+        ("compression", "gzip", TypeError),
+        ("compression", True, TypeError),
         ("write_limit", 0, ValueError),
         ("logger", "wsclient", TypeError),
     ],
@@ -99,7 +101,7 @@ def test_what_is_wrong_is_refused_by_name(option: str, value: Any, error: type[E
 
 def test_unknown_options_are_refused() -> None:
     with pytest.raises(TypeError):
-        wsclient.connect("ws://127.0.0.1:1/", compression="deflate")  # type: ignore[call-arg]
+        wsclient.connect("ws://127.0.0.1:1/", compresion="deflate")  # type: ignore[call-arg]
 
 
 def test_headers_are_not_shown() -> None:
