@@ -363,7 +363,6 @@ def test_pings_are_answered_and_subprotocols_not_chosen(server: Server) -> None:
     """The upgrade promises nothing."""
     with connect(server.url, subprotocols=["chat", "superchat"]) as connection:  # type: ignore[list-item]
         assert connection.subprotocol is None
-        assert connection.protocol.extensions == []
         assert connection.ping(b"are you there?").wait(DEADLINE)
 
 
@@ -620,6 +619,122 @@ def test_the_log_has_no_control_characters(server: Server) -> None:
     assert log.count(": joined\n") == 2
 
 
+# ---- compression ----
+
+
+def upgrade_offering(raw: Raw, offer: str) -> str:
+    """The opening handshake with an offer of compression: the server's answer to it, "" if there is none."""
+    raw.send(REQUEST.replace("\r\n\r\n", f"\r\nSec-WebSocket-Extensions: {offer}\r\n\r\n").encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += raw.read(1)
+    found = re.search(r"(?i)^Sec-WebSocket-Extensions: (.*)\r$", head.decode(), re.MULTILINE)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize(
+    ("offer", "answer"),
+    [
+        ("permessage-deflate", "permessage-deflate; server_max_window_bits=12"),
+        (
+            "permessage-deflate; client_max_window_bits",
+            "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
+        ),
+        (
+            "permessage-deflate; server_max_window_bits=9; client_max_window_bits=15; server_no_context_takeover",
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=9; client_max_window_bits=12",
+        ),
+        ("permessage-deflate; nonsense, permessage-deflate", "permessage-deflate; server_max_window_bits=12"),
+        ("x-webkit-deflate-frame", ""),
+    ],
+)
+def test_what_is_answered_to_an_offer_of_compression(server: Server, offer: str, answer: str) -> None:
+    with Raw(server) as raw:
+        assert upgrade_offering(raw, offer) == answer
+
+
+def test_a_compressed_chat(server: Server) -> None:
+    """Clients with compression and without hear the same, one message after the other."""
+    with ExitStack() as stack:
+        ann, bob, cleo = (
+            Client(stack.enter_context(connect(server.url, compression=how))) for how in ("deflate", "deflate", None)
+        )
+        assert ann.connection.protocol.extensions
+        assert not cleo.connection.protocol.extensions
+        for one, name in ((ann, "Ann"), (bob, "Bob"), (cleo, "Cleo")):
+            one.say("", NO_BROADCAST | CHANGE_USERNAME, name)
+            one.hears_only()
+        texts = ["hello", "é€\U0001f600" * 1000, "x" * 1_000_000, "", "é€\U0001f600" * 1000]
+        for text in texts:
+            ann.say(text)
+            cleo.say(text)
+        assert [ann.hear() for _ in texts] == [sent_on("Cleo", text) for text in texts]
+        assert [cleo.hear() for _ in texts] == [sent_on("Ann", text) for text in texts]
+        heard = [bob.hear() for _ in range(2 * len(texts))]
+        for name in ("Ann", "Cleo"):
+            assert [one for one in heard if one["user"]["name"] == name] == [sent_on(name, text) for text in texts]
+
+
+def test_only_long_messages_are_compressed_and_only_where_it_was_offered(server: Server) -> None:
+    """Seen on the wire: RSV1 in the first byte (RFC 7692 6)."""
+    long = frame(TEXT, envelope("x" * 5000, SEND_BACK).encode())
+    short = frame(TEXT, envelope("x", SEND_BACK).encode())
+    with Raw(server) as raw, Raw(server) as plain:
+        assert upgrade_offering(raw, "permessage-deflate")
+        plain.upgrade()
+        raw.send(short)
+        assert raw.read(1)[0] == 0x81
+        raw.read(raw.read(1)[0])
+        assert plain.frame()[0] == TEXT
+        raw.send(long)
+        first, length = raw.read(2)
+        assert (first, length < 126) == (0xC1, True)
+        assert len(plain.frame()[1]) > 5000
+
+
+# ---- the echo ----
+
+
+@pytest.mark.parametrize("compression", ["deflate", None])
+def test_echo(start: Callable[..., Server], compression: str | None) -> None:
+    """Text, binary, fragmented, in order, and to nobody else."""
+    server = start("--echo")
+    messages: list[str | bytes] = ["", b"", "é€\U0001f600", bytes(range(256)), "no envelope " * 50000, bytes(MIB)]
+    with connect(server.url, compression=compression) as one, connect(server.url, compression=compression) as other:
+        for message in messages:
+            one.send(message)
+            assert one.recv(timeout=DEADLINE) == message
+        for fragments in (["é€", "", "\U0001f600" * 1000], [b"\x00", bytes(100_000), b"\xff" * 300]):
+            one.send(fragments)  # type: ignore[arg-type]  # a list of either
+            assert one.recv(timeout=DEADLINE) == type(fragments[0])().join(fragments)  # type: ignore[arg-type]
+        other.send("mine")
+        assert other.recv(timeout=DEADLINE) == "mine"
+
+
+def test_how_long_a_message_may_be_can_be_said(start: Callable[..., Server]) -> None:
+    """To the byte; beyond it 1009, compressed or not, before the memory is taken."""
+    server = start("--echo", "--max-size", "3000000")
+    for compression in ("deflate", None):
+        with connect(server.url, compression=compression, max_size=None) as one:
+            one.send("x" * 3_000_000)
+            assert one.recv(timeout=DEADLINE) == "x" * 3_000_000
+            with pytest.raises(ConnectionClosed) as closed:
+                one.send(bytes(3_000_001))
+                one.recv(timeout=DEADLINE)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1009
+
+
+def test_small_limits_leave_room_for_what_waits(start: Callable[..., Server]) -> None:
+    """Many messages may be on their way back, however short each must be."""
+    server = start("--echo", "--max-size", "1000")
+    with connect(server.url) as one:
+        for i in range(500):
+            one.send(f"{i:1000}")
+        for i in range(500):
+            assert one.recv(timeout=DEADLINE) == f"{i:1000}"
+
+
 # ---- beginning and end ----
 
 
@@ -667,7 +782,8 @@ def test_a_host_that_is_none_is_one_clear_line(ws_server: Path) -> None:
     [
         ["nonsense"], ["-1"], ["65536"], ["1e3"], ["99999999999999999999"], ["0", "0"], ["--port"], ["--port", ""],
         ["--port", " 1"], ["--unknown"], ["--handshake-timeout", "0"], ["--handshake-timeout", "x"],
-        ["--handshake-timeout", "nan"], ["--handshake-timeout", "1s"],
+        ["--handshake-timeout", "nan"], ["--handshake-timeout", "1s"], ["--max-size"], ["--max-size", "0"],
+        ["--max-size", "-1"], ["--max-size", "1M"], ["--max-size", "1073741825"], ["--echo=1"],
     ],
 )  # fmt: skip
 def test_wrong_usage(ws_server: Path, arguments: list[str]) -> None:
@@ -681,7 +797,10 @@ def test_help(ws_server: Path) -> None:
     """Every option is in it."""
     done = run(ws_server, "--help")
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(option in done.stdout for option in ("PORT", "--port", "--host", "--handshake-timeout", "--help"))
+    assert all(
+        option in done.stdout
+        for option in ("PORT", "--port", "--host", "--echo", "--max-size", "--handshake-timeout", "--help")
+    )
 
 
 def test_ipv6(ws_server: Path) -> None:
