@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize pytest check wheel clean
+.PHONY: all c-server setup python demo test ctest sanitize pytest check wheel compliance clean
 
 all:
 	@scripts/setup.sh c
@@ -33,6 +33,7 @@ demo:
 	@$(VENV)/python scripts/demo.py
 
 test: setup all c-server python ctest sanitize check pytest
+	@$(MAKE) compliance CASES=sample
 
 ctest: setup
 	@cmake -S . -B build -DWS_TESTS=ON >/dev/null
@@ -54,6 +55,12 @@ check: python
 
 pytest: python
 	@$(VENV)/pytest
+
+# The Autobahn testsuite against client and server: CASES are "all", 16 minutes, or a "sample". docs/compliance.md
+CASES ?= all
+compliance: python c-server
+	@tests/compliance/setup.sh
+	@$(VENV)/python tests/compliance/run.py $(CASES)
 
 wheel: python
 	scripts/wheel_check.sh
