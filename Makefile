@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize pytest check wheel compliance clean
+.PHONY: all c-server setup python demo test ctest sanitize pytest check wheel compliance fuzz mutate clean
 
 all:
 	@scripts/setup.sh c
@@ -55,6 +55,15 @@ check: python
 
 pytest: python
 	@$(VENV)/pytest
+
+# Each fuzz target for that many seconds. See docs/testing.md.
+SECONDS ?= 60
+fuzz:
+	@scripts/setup.sh fuzz
+	@scripts/fuzz.sh $(SECONDS)
+
+mutate: setup
+	@$(VENV)/python scripts/mutate.py
 
 # The Autobahn testsuite against client and server: CASES are "all", 16 minutes, or a "sample". docs/compliance.md
 CASES ?= all

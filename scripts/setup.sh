@@ -4,7 +4,6 @@
 #   scripts/setup.sh c     what compiling the C parts needs
 #   scripts/setup.sh       that, .venv and the peers
 #   scripts/setup.sh fuzz  all that, and clang with libFuzzer
-#   scripts/setup.sh sanitize  all that, and valgrind
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -23,10 +22,9 @@ missing_packages() {
   [ "$1" = c ] && return
   has_library cmocka || echo libcmocka-dev
   command -v c++ >/dev/null || echo g++
-  case $1 in
-  fuzz) command -v clang-14 >/dev/null && ls /usr/lib/llvm-14/lib/clang/*/lib/linux >/dev/null 2>&1 || echo clang-14 libclang-rt-14-dev ;;
-  sanitize) command -v valgrind >/dev/null || echo valgrind ;;
-  esac
+  if [ "$1" = fuzz ]; then
+    ls /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1 || echo clang-14 libclang-rt-14-dev
+  fi
   has_python 'import ensurepip, venv' || echo python3-venv
   has_python 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' || echo python3-dev
 }
