@@ -38,6 +38,9 @@ struct Timeouts {
     int64_t write, close;
 };
 
+// A signal that comes after the last look for one and before the wait ends it no earlier than this, in ms.
+constexpr int64_t longest_turn = 500;
+
 class Client {
   public:
     Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
@@ -98,14 +101,16 @@ py::object close_frame(uint16_t code, const char* reason);
 
 template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool for_events) {
     while (!done()) {
+        int64_t now = wsNow();
+        bool last = deadline - now <= longest_turn;
         int32_t rc;
         {
             py::gil_scoped_release no_gil;
-            rc = ws_inline_turn(conn, deadline, for_events);
+            rc = ws_inline_turn(conn, last ? deadline : now + longest_turn, for_events);
         }
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (rc == WS_ERR_RECEIVE_TIMEOUT) return done();
-        if (rc != WS_OK && rc != WS_ERR_INTERRUPTED) raise_error(*this, rc);
+        if (rc == WS_ERR_RECEIVE_TIMEOUT && last) return done();
+        if (rc != WS_OK && rc != WS_ERR_INTERRUPTED && rc != WS_ERR_RECEIVE_TIMEOUT) raise_error(*this, rc);
     }
     return true;
 }

@@ -94,7 +94,8 @@ class ClientOptions:
         _check_count("max_fragments", self.max_fragments, 2**32)
         _check_count("max_head", self.max_head, 2**32)
         _check_count("write_limit", self.write_limit, 2**32)
-        if self.compression not in (None, "deflate") and not isinstance(self.compression, DeflateOptions):
+        compression: object = self.compression
+        if compression not in (None, "deflate") and not isinstance(compression, DeflateOptions):
             raise TypeError('compression must be "deflate", DeflateOptions or None')
 
 
