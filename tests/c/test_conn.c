@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/engine.h"
+#include "client/conn.h"
 #include "net/poll.h"
 #include "net/sys.h"
 #include "net/tcp.h"
@@ -380,6 +380,24 @@ TEST(a_message_can_be_taken_back_until_it_is_on_its_way) {
     stop(&r);
 }
 
+TEST(an_idle_connection_gives_its_memory_back) {
+    rig r;
+    open_rig(&r, (wsOptions){0});
+    say_frame(&r, FIN | WS_OPCODE_TEXT, "something");
+    expect(r.conn, WS_EVENT_TEXT);
+    assert_int_equal(wsConnSend(r.conn, WS_TEXT, "an answer", 9), WS_OK);
+    assert_non_null(r.conn->protocol.reader.in.data);
+    for (int i = 0; i < 3; i++) {
+        wsConnWait(r.conn, 5);
+    }
+    assert_null(r.conn->protocol.reader.in.data);
+    assert_null(r.conn->protocol.writer.out.data);
+    say_frame(&r, FIN | WS_OPCODE_TEXT, "again");
+    wsEvent event = expect(r.conn, WS_EVENT_TEXT);
+    assert_data(&event, "again");
+    stop(&r);
+}
+
 /* ---- the end ---- */
 
 TEST(closing_is_clean_when_the_server_answers) {
@@ -612,6 +630,7 @@ int main(void) {
         cmocka_unit_test(a_message_over_the_limit_closes_with_1009_and_both_figures),
         cmocka_unit_test(sending_stops_at_the_limit_and_loses_nothing),
         cmocka_unit_test(a_message_can_be_taken_back_until_it_is_on_its_way),
+        cmocka_unit_test(an_idle_connection_gives_its_memory_back),
         cmocka_unit_test(closing_is_clean_when_the_server_answers),
         cmocka_unit_test(closing_ends_at_its_deadline_whatever_the_server_does),
         cmocka_unit_test(a_server_that_vanishes_in_a_frame_is_a_lost_connection),
