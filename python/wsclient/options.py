@@ -94,9 +94,7 @@ class ClientOptions:
         _check_count("max_fragments", self.max_fragments, 2**32)
         _check_count("max_head", self.max_head, 2**32)
         _check_count("write_limit", self.write_limit, 2**32)
-        compression: object = self.compression
-        if compression not in (None, "deflate") and not isinstance(compression, DeflateOptions):
-            raise TypeError('compression must be "deflate", DeflateOptions or None')
+        _check_compression(self.compression)
 
 
 def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
@@ -136,6 +134,11 @@ def _check_subprotocols(value: object) -> None:
     for item in cast("Sequence[object]", items):
         if not isinstance(item, str):
             raise TypeError(f"subprotocols must be str, not {type(item).__name__}")
+
+
+def _check_compression(value: object) -> None:
+    if value not in (None, "deflate") and not isinstance(value, DeflateOptions):
+        raise TypeError('compression must be "deflate", DeflateOptions or None')
 
 
 def _check_count(name: str, value: object, limit: int, least: int = 1) -> None:
