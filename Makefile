@@ -65,7 +65,7 @@ fuzz:
 mutate: setup
 	@$(VENV)/python scripts/mutate.py
 
-# The Autobahn testsuite against client and server: CASES are "all", 16 minutes, or a "sample". docs/compliance.md
+# The Autobahn testsuite against client and server: CASES are "all", which takes many minutes, or a "sample". docs/compliance.md
 CASES ?= all
 compliance: python c-server
 	@tests/compliance/setup.sh
