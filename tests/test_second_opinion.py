@@ -356,7 +356,23 @@ def compare(core: ctypes.CDLL, server: bool, deflate: int, max_size: int, frames
     ours = our_opinion(core, server, deflate, max_size, pieces(wire, seed))
     theirs = their_opinion(server, deflate, max_size, pieces(seen, seed))
     event(f"ends with {ours[0][-1][:2] if ours[0] else 'nothing'}")
-    assert ours == theirs
+    assert comparable(ours) == comparable(theirs)
+
+
+def comparable(opinion: Opinion) -> Opinion:
+    """Leave away the control frames that stand last before a message over the limit, and the replies to them.
+
+    At which of its fragments a compressed message is seen to be over the limit depends on how much the decompressor
+    holds back (RFC 7692 7.2.2 does not say): pings between the fragments come before or after that.
+    """
+    events, replies = opinion
+    if not events or events[-1][:2] != ("FAILED", 1009):
+        return opinion
+    kept = events[:-1]
+    while kept and kept[-1][0] in ("PING", "PONG"):
+        kept.pop()
+    pings = sum(name == "PING" for name, *_ in kept)
+    return [*kept, events[-1]], [*replies[:pings], replies[-1]]
 
 
 ROLES = pytest.mark.parametrize("server", [False, True], ids=["client", "server"])
