@@ -67,13 +67,14 @@ struct wsConn {
 static inline void ws_conn_lock(wsConn* conn) {
     ws_mutex_lock(&conn->mutex);
 }
-/* A moment `timeout` ms from now; INT64_MAX is never. */
-static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
-    return timeout == INT64_MAX ? INT64_MAX : now + timeout;
-}
 
 static inline void ws_conn_unlock(wsConn* conn) {
     ws_mutex_unlock(&conn->mutex);
+}
+
+/* A moment `timeout` ms from now; INT64_MAX is never. */
+static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
+    return timeout == INT64_MAX ? INT64_MAX : now + timeout;
 }
 
 /* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */

@@ -1,5 +1,4 @@
 /* Looking at a connection. */
-#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>

@@ -1,5 +1,4 @@
 /* What any thread may do to a connection: send, ping, close. */
-#include <errno.h>
 #include <string.h>
 
 #include "client/conn.h"

@@ -294,7 +294,7 @@ _LIVES_ON = {
 def from_core(name: str, message: str, details: CoreDetails) -> BaseException:
     """Make the exception for an error of the engine: its name in the C table, its words, and what is known of it."""
     if name == "CLOSED":
-        return _closed(details, "")
+        return _closed(details)
     make = _MAKERS.get(name)
     error = make(message, details) if make else ERRORS.get(name, WebSocketException)(message)
     if not (details["opened"] and details["closed"]) or name in _LIVES_ON:
@@ -310,10 +310,10 @@ def _close_frames(details: CoreDetails) -> tuple[Close | None, Close | None, boo
     return rcvd, sent, details["by"] == 2 if rcvd and sent else None
 
 
-def _closed(details: CoreDetails, detail: str) -> ConnectionClosed:
+def _closed(details: CoreDetails) -> ConnectionClosed:
     rcvd, sent, rcvd_then_sent = _close_frames(details)
     fine = rcvd and sent and {rcvd.code, sent.code} <= {1000, 1001, 1005}
-    return (ConnectionClosedOK if fine else ConnectionClosedError)(rcvd, sent, rcvd_then_sent, detail)
+    return (ConnectionClosedOK if fine else ConnectionClosedError)(rcvd, sent, rcvd_then_sent)
 
 
 def _system(message: str, details: CoreDetails) -> Exception:
