@@ -14,6 +14,7 @@ import wsclient
 from wsclient import Close, Response, _core, exceptions
 from wsclient.exceptions import (
     ERRORS,
+    CertificateError,
     CloseTimeoutError,
     ConcurrencyError,
     ConnectError,
@@ -26,6 +27,7 @@ from wsclient.exceptions import (
     InvalidHandshake,
     InvalidHeader,
     InvalidMessage,
+    InvalidProxyStatus,
     InvalidState,
     InvalidStatus,
     InvalidUpgrade,
@@ -33,6 +35,7 @@ from wsclient.exceptions import (
     PayloadTooBig,
     ProtocolError,
     ResolveError,
+    TLSError,
     TooManyFragments,
     WebSocketException,
     WebSocketTimeout,
@@ -53,6 +56,9 @@ EXAMPLES: list[BaseException] = [
     ConnectionClosedError(*CLOSED, False),
     ConnectError(errno.ECONNREFUSED, "cannot connect"),
     ResolveError(None, "no such name"),
+    TLSError(None, "no shared cipher"),
+    CertificateError(None, "expired"),
+    InvalidProxyStatus(Response(407)),
     InvalidURI("http://x", "scheme"),
     InvalidStatus(Response(404, "Not Found")),
     InvalidHeader("Sec-WebSocket-Accept", "x"),
@@ -179,7 +185,7 @@ def test_every_error_of_the_table_has_its_exception(root: Path) -> None:
 def test_an_error_becomes_its_exception(name: str) -> None:
     error = from_core(name, "what happened", details())
     assert isinstance(error, ERRORS[name])
-    if name not in {"STATUS", "UPGRADE", "ACCEPT", "TOO_BIG", "CLOSED"}:
+    if name not in {"STATUS", "PROXY_STATUS", "UPGRADE", "ACCEPT", "TOO_BIG", "CLOSED"}:
         assert "what happened" in str(error)
 
 
@@ -216,6 +222,14 @@ def test_a_refusal_carries_the_response() -> None:
     error = from_core("STATUS", "", details(http_status=404))
     assert isinstance(error, InvalidStatus)
     assert error.response.status_code == 404
+
+
+def test_a_proxys_refusal_carries_its_response() -> None:
+    head = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic\r\n\r\n"
+    error = from_core("PROXY_STATUS", "", details(http_status=407, response=head))
+    assert isinstance(error, InvalidProxyStatus)
+    assert error.response == Response.parse(head)
+    assert "HTTP 407" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,22 @@
     │   ├── ConnectionClosedOK
     │   └── ConnectionClosedError        also a ConnectionError
     ├── InvalidURI                       also a ValueError
+    ├── InvalidProxy                     also a ValueError
+    ├── TLSOptionsError                  also a ValueError
     ├── ConnectError                     also an OSError, with errno
-    │   └── ResolveError
+    │   ├── ResolveError
+    │   └── TLSError
+    │       └── CertificateError
     ├── InvalidHandshake
     │   ├── SecurityError
     │   ├── InvalidMessage
     │   ├── InvalidStatus
     │   ├── InvalidHeader
     │   │   └── InvalidUpgrade
-    │   └── NegotiationError
+    │   ├── NegotiationError
+    │   └── ProxyError
+    │       ├── InvalidProxyMessage
+    │       └── InvalidProxyStatus
     ├── ProtocolError
     │   └── InvalidData                  also a ValueError
     ├── PayloadTooBig
@@ -111,6 +118,14 @@ class InvalidURI(WebSocketException, ValueError):
         return f"{self.uri} isn't a valid URI: {self.msg}"
 
 
+class InvalidProxy(WebSocketException, ValueError):
+    """The option ``proxy``, or the environment variable it came from, is no URL of a proxy."""
+
+
+class TLSOptionsError(WebSocketException, ValueError):
+    """The TLS options cannot be used: a file is missing or wrong, or there are no CA certificates to verify by."""
+
+
 class ConnectError(WebSocketException, OSError):
     """The server cannot be reached. ``errno`` is the system's number for it, ``None`` if it gave none."""
 
@@ -125,12 +140,20 @@ class ResolveError(ConnectError):
     """The host's name does not resolve."""
 
 
+class TLSError(ConnectError):
+    """TLS failed: what is spoken, the versions or the ciphers do not fit, or the stream was tampered with."""
+
+
+class CertificateError(TLSError):
+    """The server's certificate is not valid for the host, or not to be trusted."""
+
+
 class InvalidHandshake(WebSocketException):
     """Base of what goes wrong in the opening handshake (RFC 6455 4)."""
 
 
 class SecurityError(InvalidHandshake):
-    """The server's response breaks a limit, such as ``max_head``."""
+    """The server's response breaks a limit, such as ``max_head``, or redirects where it must not be followed."""
 
 
 class InvalidMessage(InvalidHandshake):
@@ -170,6 +193,25 @@ class InvalidUpgrade(InvalidHeader):
 
 class NegotiationError(InvalidHandshake):
     """The server chose a subprotocol or an extension that was not offered."""
+
+
+class ProxyError(InvalidHandshake):
+    """The proxy did not make the connection."""
+
+
+class InvalidProxyMessage(ProxyError):
+    """The proxy's response is no HTTP."""
+
+
+class InvalidProxyStatus(ProxyError):
+    """The proxy refused the connection; see ``response.status_code`` and ``response.headers``."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response)
+        self.response = response
+
+    def __str__(self) -> str:
+        return f"proxy rejected connection: HTTP {self.response.status_code:d}"
 
 
 class ProtocolError(WebSocketException):
@@ -257,6 +299,8 @@ ERRORS: dict[str, type[Exception]] = {
     "INTERRUPTED": InterruptedError,
     "QUEUE_FULL": BlockingIOError,
     "URL": InvalidURI,
+    "PROXY_URL": InvalidProxy,
+    "TLS_OPTIONS": TLSOptionsError,
     "SYSTEM": OSError,
     "RESOLVE": ResolveError,
     "CONNECT": ConnectError,
@@ -273,19 +317,25 @@ ERRORS: dict[str, type[Exception]] = {
     "HEADER": InvalidHandshake,
     "SUBPROTOCOL": NegotiationError,
     "EXTENSION": NegotiationError,
+    "REDIRECT": SecurityError,
     "PROTOCOL": ProtocolError,
     "UTF8": InvalidData,
     "TOO_BIG": PayloadTooBig,
     "TOO_MANY_FRAGMENTS": TooManyFragments,
     "CLOSED": ConnectionClosed,
     "LOST": ConnectionClosedError,
+    "TLS": TLSError,
+    "CERTIFICATE": CertificateError,
+    "PROXY": ProxyError,
+    "PROXY_HTTP": InvalidProxyMessage,
+    "PROXY_STATUS": InvalidProxyStatus,
     "ENVELOPE": EnvelopeError,
     "USERNAME": ValueError,
 }
 """The exception of each error in the table of ``wsclient.h``."""
 
 _LIVES_ON = {
-    *("ARGUMENT", "STATE", "CONCURRENCY", "INTERRUPTED", "QUEUE_FULL", "URL"),
+    *("ARGUMENT", "STATE", "CONCURRENCY", "INTERRUPTED", "QUEUE_FULL", "URL", "PROXY_URL"),
     *("RECEIVE_TIMEOUT", "PING_TIMEOUT", "ENVELOPE", "USERNAME"),
 }
 """Errors of one call, which never are what broke the connection."""
@@ -339,6 +389,11 @@ def _status(message: str, details: CoreDetails) -> InvalidStatus:
     return InvalidStatus(Response.parse(head) if head else Response(details["http_status"]))
 
 
+def _proxy_status(message: str, details: CoreDetails) -> InvalidProxyStatus:
+    head = details["response"]
+    return InvalidProxyStatus(Response.parse(head) if head else Response(details["http_status"]))
+
+
 def _accept(message: str, details: CoreDetails) -> InvalidHeader:
     headers = Response.parse(details["response"] or b"HTTP/1.1 101").headers
     return InvalidHeader("Sec-WebSocket-Accept", headers.get("Sec-WebSocket-Accept"))
@@ -354,6 +409,9 @@ _MAKERS: dict[str, Callable[[str, CoreDetails], Exception]] = {
     "URL": _url,
     "SYSTEM": _system,
     "RESOLVE": lambda message, details: ResolveError(details["os_error"] or None, message),
+    "TLS": lambda message, details: TLSError(details["os_error"] or None, message),
+    "CERTIFICATE": lambda message, details: CertificateError(None, message),
+    "PROXY_STATUS": _proxy_status,
     "CONNECT": lambda message, details: ConnectError(details["os_error"] or None, message),
     "STATUS": _status,
     "UPGRADE": _upgrade,

@@ -47,6 +47,8 @@ typedef enum wsFault {
     X(INTERRUPTED, -5, CALLER, "interrupted by a signal")                                                              \
     X(QUEUE_FULL, -6, CALLER, "more is waiting to be written than write_limit allows")                                 \
     X(URL, -7, CALLER, "not a valid WebSocket URL")                                                                    \
+    X(PROXY_URL, -8, CALLER, "not a valid proxy URL")                                                                  \
+    X(TLS_OPTIONS, -9, CALLER, "TLS options cannot be used")                                                           \
     X(SYSTEM, -10, SYSTEM, "operating system error")                                                                   \
     X(RESOLVE, -11, SYSTEM, "host name does not resolve")                                                              \
     X(CONNECT, -12, SYSTEM, "cannot connect")                                                                          \
@@ -63,12 +65,18 @@ typedef enum wsFault {
     X(HEADER, -25, PEER, "bad WebSocket header")                                                                       \
     X(SUBPROTOCOL, -26, PEER, "peer chose a subprotocol that was not offered")                                         \
     X(EXTENSION, -27, PEER, "peer uses an extension that was not offered")                                             \
+    X(REDIRECT, -28, PEER, "redirect was not followed")                                                                \
     X(PROTOCOL, -30, PEER, "peer broke the WebSocket protocol")                                                        \
     X(UTF8, -31, PEER, "text is not valid UTF-8")                                                                      \
     X(TOO_BIG, -32, PEER, "message is too big")                                                                        \
     X(TOO_MANY_FRAGMENTS, -33, PEER, "message has too many fragments")                                                 \
     X(CLOSED, -40, PEER, "connection is closed")                                                                       \
     X(LOST, -41, PEER, "connection was lost without a closing handshake")                                              \
+    X(TLS, -42, PEER, "TLS failed")                                                                                    \
+    X(CERTIFICATE, -43, PEER, "server's certificate is not to be trusted")                                             \
+    X(PROXY, -44, PEER, "proxy did not make the connection")                                                           \
+    X(PROXY_HTTP, -45, PEER, "proxy does not speak HTTP")                                                              \
+    X(PROXY_STATUS, -46, PEER, "proxy refused the connection")                                                         \
     X(ENVELOPE, -50, PEER, "not a valid chat envelope")                                                                \
     X(USERNAME, -51, CALLER, "not a valid user name")
 
