@@ -35,6 +35,10 @@ bool ws_http_response_prefix(const char* text, size_t n) {
     return begins_with(text, n, "HTTP/1.1 ");
 }
 
+bool ws_http_proxy_response_prefix(const char* text, size_t n) {
+    return begins_with(text, n, "HTTP/1.1 ") || begins_with(text, n, "HTTP/1.0 ");
+}
+
 bool ws_http_request_prefix(const char* text, size_t n) {
     for (size_t i = 0; i < n && (i == 0 || text[i] != ' '); i++) {
         if (!token_char((unsigned char)text[i]) || i >= 32) return false;
@@ -97,9 +101,9 @@ static const char* parse_headers(ws_http_head* head, const char* at, const char*
     return "a header line does not end in CRLF";
 }
 
-/* HTTP/1.1 SP 3DIGIT SP reason (RFC 9112 4; the second space is often left out) */
+/* HTTP-version SP 3DIGIT SP reason (RFC 9112 4; the second space is often left out); the version is for the caller. */
 static bool parse_status_line(ws_http_head* head, ws_slice line) {
-    if (line.len < 12 || memcmp(line.at, "HTTP/1.1 ", 9) != 0) return false;
+    if (line.len < 12) return false;
     head->status = 0;
     for (size_t i = 9; i < 12; i++) {
         if (line.at[i] < '0' || line.at[i] > '9') return false;
@@ -110,13 +114,21 @@ static bool parse_status_line(ws_http_head* head, ws_slice line) {
     return all_values(head->reason);
 }
 
-const char* ws_http_parse_response(ws_http_head* head, const char* text, size_t n) {
+static const char* parse_response(ws_http_head* head, const char* text, size_t n, bool version_ok) {
     const char* end = text + n;
     ws_slice line;
     head->method = head->target = (ws_slice){"", 0};
-    if (!next_line(&text, end, &line) || !parse_status_line(head, line))
+    if (!version_ok || !next_line(&text, end, &line) || !parse_status_line(head, line))
         return "it does not begin with HTTP/1.1 and a status";
     return parse_headers(head, text, end);
+}
+
+const char* ws_http_parse_response(ws_http_head* head, const char* text, size_t n) {
+    return parse_response(head, text, n, ws_http_response_prefix(text, n));
+}
+
+const char* ws_http_parse_proxy_response(ws_http_head* head, const char* text, size_t n) {
+    return parse_response(head, text, n, ws_http_proxy_response_prefix(text, n));
 }
 
 /* method SP target SP HTTP/1.1 (RFC 9112 3) */

@@ -42,6 +42,10 @@ bool ws_http_request_prefix(const char* text, size_t n);
 const char* ws_http_parse_response(ws_http_head* head, const char* text, size_t n);
 const char* ws_http_parse_request(ws_http_head* head, const char* text, size_t n);
 
+/* The same two for a proxy's answer to CONNECT, which may be of HTTP/1.0 too. */
+bool ws_http_proxy_response_prefix(const char* text, size_t n);
+const char* ws_http_parse_proxy_response(ws_http_head* head, const char* text, size_t n);
+
 /* The only header of that name (ASCII case ignored), NULL if there is none or more than one; *count is how many. */
 const ws_slice* ws_http_header_value(const ws_http_head* head, const char* name, size_t* count);
 

@@ -40,13 +40,14 @@ enum { WS_PROXY_PLACE = 264 }; /* "[host]:port" and its NUL */
 /* Only the functions below look inside. Zero is a dialog that has not begun. */
 typedef struct ws_proxy {
     ws_proxy_step step;
-    int32_t failed;  /* the code of WS_PROXY_STEP_FAILED */
-    bool has_login;  /* a user was given */
-    ws_buf out;      /* all that we may have to say ... */
-    size_t turn;     /* ... and how much of it may be written now: the rest waits for the proxy's answer */
-    size_t login;    /* SOCKS: bytes of `out` that are user and password, left out if the proxy does not ask */
-    ws_buf in;       /* what the proxy said and is not dealt with; of HTTP: all */
-    size_t head_at, head_len, scanned; /* HTTP: where in `in` the last head is */
+    int32_t failed; /* the code of WS_PROXY_STEP_FAILED */
+    bool http;
+    bool has_login; /* a user was given */
+    ws_buf out;     /* all that we may have to say ... */
+    size_t turn;    /* ... and how much of it may be written now: the rest waits for the proxy's answer */
+    size_t login;   /* SOCKS: bytes of `out` that are user and password, left out if the proxy does not ask */
+    ws_buf in;      /* what the proxy said and is not dealt with; of HTTP: all */
+    size_t head_at, head_len, scanned;                  /* HTTP: where in `in` the last head is */
     char proxy[WS_PROXY_PLACE], target[WS_PROXY_PLACE]; /* host:port of both, for the words of errors */
 } ws_proxy;
 

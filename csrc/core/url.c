@@ -63,20 +63,28 @@ static size_t host_length(const char* from, size_t n) {
     return i;
 }
 
-/* host, [ipv6], host:port */
+int32_t ws_url_parse_place(const char* from, size_t n, char** host, bool* ipv6, uint16_t* port, const char** why) {
+    size_t length = host_length(from, n);
+    *why = "the host is missing or malformed";
+    if (!length || length > 255) return WS_ERR_URL;
+    *ipv6 = from[0] == '[';
+    *host = *ipv6 ? copy(from + 1, length - 2) : copy(from, length);
+    if (!*host) return WS_ERR_MEMORY;
+    if (length == n) return WS_OK;
+    *port = from[length] == ':' ? port_number(from + length + 1, n - length - 1) : 0;
+    *why = "the port must be a number from 1 to 65535";
+    return *port ? WS_OK : WS_ERR_URL;
+}
+
 static int32_t parse_authority(ws_url* url, const char* text, const char* from, size_t n, ws_error* error) {
+    const char* why;
     if (memchr(from, '@', n)) {
         return bad(error, text, "a user name or password in the URL is not supported, send an Authorization header");
     }
-    size_t host = host_length(from, n);
-    if (!host || host > 255) return bad(error, text, "the host is missing or malformed");
-    url->ipv6 = from[0] == '[';
-    url->host = url->ipv6 ? copy(from + 1, host - 2) : copy(from, host);
-    if (!url->host) return ws_error_set(error, WS_ERR_MEMORY, "no memory for the URL");
     url->port = url->secure ? 443 : 80;
-    if (host == n) return WS_OK;
-    url->port = from[host] == ':' ? port_number(from + host + 1, n - host - 1) : 0;
-    return url->port ? WS_OK : bad(error, text, "the port must be a number from 1 to 65535");
+    int32_t rc = ws_url_parse_place(from, n, &url->host, &url->ipv6, &url->port, &why);
+    if (rc == WS_ERR_MEMORY) return ws_error_set(error, rc, "no memory for the URL");
+    return rc ? bad(error, text, why) : WS_OK;
 }
 
 /* Path and query; "/" stands for an empty path (RFC 6455 3). */

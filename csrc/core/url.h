@@ -23,6 +23,13 @@ int32_t ws_url_parse(ws_url* url, const char* text, ws_error* error);
 
 void ws_url_free(ws_url* url);
 
+/*
+ * host, host:port or [ipv6]:port in from[0..n). *host is a new string without brackets, *port stays what it is where
+ * none is named. 0, WS_ERR_MEMORY, or WS_ERR_URL with what is wrong in *why (static text); *host may be set all the
+ * same.
+ */
+int32_t ws_url_parse_place(const char* from, size_t n, char** host, bool* ipv6, uint16_t* port, const char** why);
+
 /* Write the Host header's value: host, brackets for IPv6, port unless it is the scheme's own. 0 or WS_ERR_MEMORY. */
 struct ws_buf;
 int32_t ws_url_write_host(const ws_url* url, struct ws_buf* out);
