@@ -35,7 +35,7 @@ static wsConn* conn_alloc(void) {
     wsConn* conn = calloc(1, sizeof *conn);
     if (!conn) return NULL;
     conn->news = atomic_fetch_add(&serial, 1) << 32;
-    conn->opening.fd = -1;
+    conn->dial.phase = WS_DIAL_DONE;
     if (ws_mutex_init(&conn->mutex) == 0) return conn;
     free(conn);
     return NULL;
@@ -61,7 +61,9 @@ int32_t wsConnNew(const wsOptions* options, wsConn** conn) {
 
 void wsConnFree(wsConn* conn) {
     if (!conn) return;
-    ws_opening_free(&conn->opening);
+    ws_dial_free(&conn->dial);
+    ws_proxy_url_free(&conn->env_proxy);
+    ws_tls_certificate_free(conn->tls_info.certificate);
     if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
     ws_protocol_free(&conn->protocol);
     ws_inbox_free(&conn->inbox);
@@ -130,7 +132,7 @@ bool ws_conn_write_out(wsConn* conn) {
     if (!conn->transport.ops || conn->write_broken) return false;
     for (;;) {
         const uint8_t* from = ws_writer_output(&conn->protocol.writer, &n);
-        if (n == 0) return any;
+        if (n == 0 && !conn->transport.ops->unsent(&conn->transport)) return any;
         ssize_t written = conn->transport.ops->write(&conn->transport, from, n);
         if (written == -EAGAIN) return any;
         if (written < 0) {
@@ -140,6 +142,12 @@ bool ws_conn_write_out(wsConn* conn) {
         ws_writer_written(&conn->protocol.writer, (size_t)written);
         any = true;
     }
+}
+
+size_t ws_conn_unsent(wsConn* conn) {
+    size_t queued = ws_buf_len(&conn->protocol.writer.out);
+    if (queued || !conn->transport.ops) return queued;
+    return conn->transport.ops->unsent(&conn->transport); /* a record that was begun is at least a byte */
 }
 
 /* ---- ended ---- */
@@ -163,6 +171,7 @@ int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const 
 
 void ws_conn_finish(wsConn* conn, const ws_error* error) {
     ws_conn_lock(conn);
+    if (conn->state == WS_STATE_CONNECTING) ws_conn_note_times(conn);
     if (error) ws_conn_set_failure(conn, error);
     conn->close_info.clean = !conn->failure.code && conn->close_info.received && conn->close_info.sent;
     if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
@@ -173,13 +182,13 @@ void ws_conn_finish(wsConn* conn, const ws_error* error) {
     conn->state = WS_STATE_CLOSED;
     ws_conn_wake_waiters(conn);
     ws_conn_unlock(conn);
-    ws_opening_free(&conn->opening);
+    ws_dial_free(&conn->dial);
 }
 
 void ws_conn_linger(wsConn* conn, bool end_ours) {
     conn->lingering = true;
     conn->deadline = earlier(conn->deadline, ws_sys_now() + LINGER);
     ws_conn_write_out(conn);
-    bool all_written = ws_buf_len(&conn->protocol.writer.out) == 0;
+    bool all_written = ws_conn_unsent(conn) == 0;
     if (end_ours && all_written && conn->transport.ops) conn->transport.ops->shutdown(&conn->transport);
 }

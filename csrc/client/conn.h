@@ -12,7 +12,6 @@
 
 #include "client/engine.h"
 #include "client/inbox.h"
-#include "client/opening.h"
 #include "client/pings.h"
 #include "client/settings.h"
 #include "core/protocol.h"
@@ -37,7 +36,10 @@ struct wsConn {
 
     /* -- guarded by the token -- */
     bool started; /* the first step was made, and with it the opening begun */
-    ws_opening opening;
+    ws_dial dial;
+    ws_dial_plan plan;      /* of the dial: points at settings, url and env_proxy */
+    ws_proxy_url env_proxy; /* what the environment says */
+    int64_t upgrade_began;  /* ns */
     ws_inbox inbox;
     double read_time;   /* of the last read, seconds since the epoch */
     bool unparsed;      /* bytes were read that `next` has not looked at */
@@ -56,6 +58,8 @@ struct wsConn {
     ws_close_info close_info;
     ws_error failure;
     ws_waiter* waiters;
+    int64_t spent[WS_DIAL_DONE + 1]; /* ns in each phase of opening, the upgrade last */
+    wsTlsInfo tls_info;              /* of who looked at it: has the certificate to be freed */
 
     ws_protocol protocol; /* its reader is the token's, its writer the mutex's */
     ws_buf request;       /* what we sent to upgrade */
@@ -80,6 +84,9 @@ static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
 /* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */
 bool ws_conn_write_out(wsConn* conn);
 
+/* Bytes that are not with the system yet; those inside the transport count as 1. With the mutex held. */
+size_t ws_conn_unsent(wsConn* conn);
+
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);
 
@@ -95,6 +102,13 @@ void ws_conn_linger(wsConn* conn, bool end_ours);
 
 /* The connection is over: let go of the socket and tell everybody. `error` may be NULL. By the token's owner. */
 void ws_conn_finish(wsConn* conn, const ws_error* error);
+
+/* Go on with opening, and what it means that its time is up. By the token's owner. (conn_open.c) */
+bool ws_conn_open_step(wsConn* conn, int64_t now);
+void ws_conn_open_timed_out(wsConn* conn);
+
+/* Opening has come to the next phase, or to its end: note how long it took. With the mutex held. */
+void ws_conn_note_times(wsConn* conn);
 
 /* The waiters: join and leave take the mutex, wake needs it held. It counts as news. */
 void ws_conn_join(wsConn* conn, ws_waiter* waiter);

@@ -12,6 +12,7 @@ static void count(_Atomic uint64_t* counter, uint64_t n) {
 
 static void opened(wsConn* conn) {
     ws_conn_lock(conn);
+    ws_conn_note_times(conn);
     conn->state = WS_STATE_OPEN;
     conn->deadline = INT64_MAX;
     ws_conn_unlock(conn);

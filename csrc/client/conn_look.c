@@ -55,6 +55,26 @@ const char* ws_conn_subprotocol(wsConn* conn) {
     return opened ? conn->settings.request.subprotocols[conn->protocol.subprotocol] : NULL;
 }
 
+static double seconds(int64_t nanos) {
+    return (double)nanos / 1e9;
+}
+
+void wsConnTimings(wsConn* conn, wsTimings* timings) {
+    ws_conn_lock(conn);
+    const int64_t* spent = conn->spent;
+    *timings = (wsTimings){seconds(spent[WS_DIAL_RESOLVE]), seconds(spent[WS_DIAL_TCP]), seconds(spent[WS_DIAL_PROXY]),
+                           seconds(spent[WS_DIAL_TLS]), seconds(spent[WS_DIAL_DONE])};
+    ws_conn_unlock(conn);
+}
+
+int32_t wsConnTls(wsConn* conn, wsTlsInfo* info) {
+    ws_conn_lock(conn);
+    bool known = conn->tls_info.version[0] || (conn->transport.ops && ws_tls_look(&conn->transport, &conn->tls_info));
+    *info = conn->tls_info;
+    ws_conn_unlock(conn);
+    return known ? WS_OK : WS_ERR_STATE;
+}
+
 static bool address_text(const ws_address* address, char* host, size_t size, uint16_t* port) {
     const struct sockaddr_in* v4 = (const struct sockaddr_in*)&address->storage;
     const struct sockaddr_in6* v6 = (const struct sockaddr_in6*)&address->storage;

@@ -116,7 +116,8 @@ static uint64_t written_up_to(const wsConn* conn) {
 
 int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
     ws_conn_lock(conn);
-    int32_t rc = written_up_to(conn) >= ticket->end;
+    bool inside = conn->transport.ops && conn->transport.ops->unsent(&conn->transport);
+    int32_t rc = written_up_to(conn) >= ticket->end && !inside;
     if (rc == 0 && (conn->state == WS_STATE_CLOSED || conn->write_broken)) {
         rc = conn->failure.code ? conn->failure.code : WS_ERR_LOST;
     }
@@ -138,7 +139,7 @@ bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
 
 size_t wsConnQueued(wsConn* conn) {
     ws_conn_lock(conn);
-    size_t n = ws_buf_len(&conn->protocol.writer.out);
+    size_t n = ws_conn_unsent(conn);
     ws_conn_unlock(conn);
     return n;
 }

@@ -25,8 +25,9 @@ static void stream_ended(wsConn* conn, ssize_t how) {
     }
     ws_error error = {0};
     char text[128];
+    if (how == -EPROTO) conn->transport.ops->explain(&conn->transport, &error);
     if (how < 0) {
-        error.os_error = (int)-how;
+        if (!error.code) error.os_error = (int)-how;
         ws_error_set(&error, WS_ERR_LOST, "connection to %s port %u lost: %s", conn->settings.url.host,
                      conn->settings.url.port, ws_sys_error_text((int)-how, text, sizeof text));
     } else {
@@ -69,50 +70,7 @@ static bool read_in(wsConn* conn, uint32_t budget) {
     return any;
 }
 
-/* ---- opening ---- */
-
-static void connected(wsConn* conn, intptr_t fd) {
-    ws_conn_lock(conn);
-    ws_transport_tcp(&conn->transport, fd);
-    conn->generation = conn->opening.generation + 1;
-    ws_conn_write_out(conn);
-    ws_conn_unlock(conn);
-    ws_opening_free(&conn->opening);
-}
-
-/* The first step: its time is when the clock of open_timeout starts. */
-static int32_t start_opening(wsConn* conn, int64_t now, ws_error* error) {
-    int64_t deadline = ws_conn_after(now, conn->settings.open_timeout);
-    ws_conn_lock(conn);
-    conn->deadline = deadline;
-    ws_conn_unlock(conn);
-    conn->started = true;
-    return ws_opening_start(&conn->opening, conn->settings.url.host, conn->settings.url.port, deadline, error);
-}
-
-static bool open_step(wsConn* conn, int64_t now) {
-    intptr_t fd;
-    ws_error error = {0};
-    int32_t rc = conn->started ? WS_OK : start_opening(conn, now, &error);
-    if (!rc) rc = ws_opening_step(&conn->opening, now, &fd, &error);
-    if (rc == 1) connected(conn, fd);
-    if (rc < 0) ws_conn_finish(conn, &error);
-    ws_error_clear(&error);
-    return rc != 0;
-}
-
 /* ---- deadlines ---- */
-
-static void open_timed_out(wsConn* conn) {
-    ws_error error = {0};
-    char phase[256];
-    ws_error_set(&error, WS_ERR_OPEN_TIMEOUT, "not open within open_timeout, %lld ms: still %s",
-                 (long long)conn->settings.open_timeout,
-                 conn->transport.ops ? "waiting for the server's answer to the upgrade"
-                                     : ws_opening_text(&conn->opening, phase, sizeof phase));
-    ws_conn_finish(conn, &error);
-    ws_error_clear(&error);
-}
 
 static void close_timed_out(wsConn* conn) {
     ws_error error = {0};
@@ -135,7 +93,7 @@ static bool keep_deadlines(wsConn* conn, int64_t now) {
     if (aborted) {
         ws_conn_finish(conn, NULL);
     } else if (conn->state == WS_STATE_CONNECTING) {
-        open_timed_out(conn);
+        ws_conn_open_timed_out(conn);
     } else {
         close_timed_out(conn);
     }
@@ -150,7 +108,7 @@ static bool step(wsConn* conn, int64_t now, uint32_t budget) {
     if (opening && conn->state == WS_STATE_OPEN) return true;
     if (keep_deadlines(conn, now)) return true;
     if (conn->ended) return any;
-    if (!conn->transport.ops) return open_step(conn, now);
+    if (!conn->transport.ops) return ws_conn_open_step(conn, now);
     ws_conn_lock(conn);
     any |= ws_conn_write_out(conn);
     ws_conn_unlock(conn);
@@ -170,7 +128,9 @@ size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max) {
     if (conn->ended || max == 0) return 0;
     if (!conn->transport.ops) {
         if (!conn->started) return 0;
-        *out = ws_opening_interest(&conn->opening);
+        ws_dial_wait wait = ws_dial_waits(&conn->dial);
+        *out =
+            (ws_interest){wait.fd, (wait.read ? WS_WANT_READ : 0) | (wait.write ? WS_WANT_WRITE : 0), wait.generation};
         return out->fd >= 0;
     }
     ws_conn_lock(conn);
@@ -178,7 +138,7 @@ size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max) {
     ws_writer_output(&conn->protocol.writer, &queued);
     *out = (ws_interest){conn->transport.fd, 0, conn->generation};
     if (ws_conn_wants_bytes(conn)) out->wants |= WS_WANT_READ;
-    if (queued && !conn->write_broken) out->wants |= WS_WANT_WRITE;
+    if ((queued || ws_conn_unsent(conn)) && !conn->write_broken) out->wants |= WS_WANT_WRITE;
     ws_conn_unlock(conn);
     return 1;
 }
@@ -189,7 +149,7 @@ int64_t ws_conn_next_deadline(wsConn* conn) {
     ws_conn_lock(conn);
     int64_t deadline = conn->aborted ? 0 : conn->deadline;
     ws_conn_unlock(conn);
-    return conn->transport.ops ? deadline : earlier(deadline, ws_opening_deadline(&conn->opening));
+    return conn->transport.ops ? deadline : earlier(deadline, ws_dial_deadline(&conn->dial));
 }
 
 bool ws_conn_ready_now(wsConn* conn) {

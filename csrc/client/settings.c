@@ -83,6 +83,50 @@ static bool copy_request(ws_settings* settings, const wsOptions* options) {
            (request->origin || !options->origin);
 }
 
+/* What concerns the socket. False if there was no memory. */
+static bool copy_socket(ws_settings* settings, const wsOptions* options) {
+    settings->server_hostname = copy(options->serverHostname);
+    settings->unix_path = copy(options->unixPath);
+    bool complete =
+        (settings->server_hostname || !options->serverHostname) && (settings->unix_path || !options->unixPath);
+    if (!complete || options->socketOptionCount == 0) return complete;
+    wsSocketOption* copies = calloc(options->socketOptionCount, sizeof *copies);
+    if (!copies) return false;
+    settings->tcp.socket_options = copies;
+    settings->tcp.socket_option_count = options->socketOptionCount;
+    for (size_t i = 0; i < options->socketOptionCount; i++) {
+        copies[i] = options->socketOptions[i];
+        void* value = malloc(copies[i].length + 1);
+        if (value) memcpy(value, options->socketOptions[i].value, copies[i].length);
+        copies[i].value = value;
+        complete = complete && value;
+    }
+    return complete;
+}
+
+static int32_t read_local(ws_settings* settings, const wsOptions* options, ws_error* error) {
+    const char* host = options->localHost;
+    if (!host && !options->localPort) return WS_OK;
+    if (ws_address_literal(&settings->tcp.local, host ? host : "0.0.0.0", options->localPort)) return WS_OK;
+    return ws_error_set(error, WS_ERR_ARGUMENT, "the local address must be an IP address");
+}
+
+/* How the server is reached: addresses, proxy, TLS. */
+static int32_t read_route(ws_settings* settings, const wsOptions* options, ws_error* error) {
+    const char* proxy = options->proxy;
+    int32_t rc = read_local(settings, options, error);
+    settings->proxy_from_env = !proxy && !options->unixPath;
+    if (!rc && settings->unix_path && !ws_address_unix(&(ws_address){0}, settings->unix_path)) {
+        rc = ws_error_set(error, WS_ERR_ARGUMENT, "the path of a unix socket has 1 to 107 bytes");
+    }
+    if (!rc && proxy && *proxy && options->unixPath) {
+        rc = ws_error_set(error, WS_ERR_ARGUMENT, "there is no proxy to a unix socket");
+    }
+    if (!rc && proxy && *proxy) rc = ws_proxy_url_parse(&settings->proxy, proxy, error);
+    if (!rc) rc = ws_tls_context_get(&options->tls, &settings->tls, error);
+    return rc ? rc : ws_tls_context_get(&options->proxyTls, &settings->proxy_tls, error);
+}
+
 /* No pointer in the arrays may be missing: only then is a missing copy a lack of memory. */
 static int32_t check_pointers(const wsOptions* options, ws_error* error) {
     if (!options || options->size != sizeof *options) {
@@ -96,7 +140,11 @@ static int32_t check_pointers(const wsOptions* options, ws_error* error) {
     for (size_t i = 0; i < options->subprotocolCount && !missing; i++) {
         missing = !options->subprotocols[i];
     }
-    return missing ? ws_error_set(error, WS_ERR_ARGUMENT, "a header or subprotocol is NULL") : WS_OK;
+    missing = missing || (options->socketOptionCount && !options->socketOptions);
+    for (size_t i = 0; i < options->socketOptionCount && !missing; i++) {
+        missing = !options->socketOptions[i].value;
+    }
+    return missing ? ws_error_set(error, WS_ERR_ARGUMENT, "a header, subprotocol or socket option is NULL") : WS_OK;
 }
 
 int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_error* error) {
@@ -104,15 +152,14 @@ int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_err
     int32_t rc = check_pointers(options, error);
     if (!rc) rc = ws_url_parse(&settings->url, options->url, error);
     if (rc) return rc;
-    if (settings->url.secure) {
-        return ws_error_set(error, WS_ERR_URL, "%.200s: wss:// is not supported by this version, use ws://",
-                            options->url);
-    }
     read_limits(settings, options);
     rc = read_deflate(settings, &options->deflate, error);
     if (rc) return rc;
-    if (!copy_request(settings, options)) return ws_error_set(error, WS_ERR_MEMORY, "no memory for the options");
-    return ws_handshake_check_request(&settings->request, error);
+    if (!copy_request(settings, options) || !copy_socket(settings, options)) {
+        return ws_error_set(error, WS_ERR_MEMORY, "no memory for the options");
+    }
+    rc = ws_handshake_check_request(&settings->request, error);
+    return rc ? rc : read_route(settings, options, error);
 }
 
 void ws_settings_free(ws_settings* settings) {
@@ -128,6 +175,15 @@ void ws_settings_free(ws_settings* settings) {
     free((const char**)request->subprotocols);
     free((char*)request->origin);
     free((char*)request->user_agent);
+    for (size_t i = 0; i < settings->tcp.socket_option_count; i++) {
+        free((void*)settings->tcp.socket_options[i].value);
+    }
+    free((wsSocketOption*)settings->tcp.socket_options);
+    free(settings->server_hostname);
+    free(settings->unix_path);
+    ws_proxy_url_free(&settings->proxy);
+    ws_tls_context_drop(settings->tls);
+    ws_tls_context_drop(settings->proxy_tls);
     ws_url_free(&settings->url);
     *settings = (ws_settings){0};
 }

@@ -4,6 +4,7 @@
 
 #include "core/handshake.h"
 #include "core/reader.h"
+#include "net/dial.h"
 
 typedef struct ws_settings {
     ws_url url;
@@ -15,6 +16,11 @@ typedef struct ws_settings {
     ws_limits limits;
     ws_deflate_terms deflate; /* what request.deflate points to if it is offered */
     size_t compress_threshold;
+    ws_tls_context *tls, *proxy_tls;
+    bool proxy_from_env; /* else `proxy`, if it has a host */
+    ws_proxy_url proxy;
+    char *server_hostname, *unix_path; /* NULL: none */
+    ws_tcp_options tcp;                /* its socket options are ours */
 } ws_settings;
 
 /* Copy and check. WS_ERR_ARGUMENT, WS_ERR_URL, WS_ERR_MEMORY with a text; *settings is to be freed in any case. */

@@ -52,6 +52,10 @@ void ws_poll_remove(ws_poll* set, intptr_t fd) {
     control(set, EPOLL_CTL_DEL, fd, 0, NULL);
 }
 
+intptr_t ws_poll_descriptor(const ws_poll* set) {
+    return set->fd;
+}
+
 static int clamp_timeout(int64_t timeout) {
     if (timeout < 0) return -1;
     return timeout > INT_MAX ? INT_MAX : (int)timeout;

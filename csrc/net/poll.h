@@ -28,6 +28,9 @@ void ws_poll_remove(ws_poll* set, intptr_t fd);
 /* Wait up to timeout ms (< 0: for ever). How many of out[0..max) were filled; 0 on timeout; -errno, -EINTR included. */
 int ws_poll_wait(ws_poll* set, ws_poll_event* out, int max, int64_t timeout);
 
+/* A descriptor that is readable while something in the set is ready; the set's own. */
+intptr_t ws_poll_descriptor(const ws_poll* set);
+
 /* One wait for few descriptors without a set. `ready` is filled in. As ws_poll_wait in what it returns. */
 typedef struct ws_poll_item {
     intptr_t fd;

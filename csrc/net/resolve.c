@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "net/sys.h"
 #include "net/thread.h"
@@ -224,8 +225,35 @@ void ws_resolve_drop(ws_resolve* job) {
     ws_mutex_unlock(&lock);
 }
 
+bool ws_address_literal(ws_address* address, const char* host, uint16_t port) {
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo* info;
+    char service[8];
+    snprintf(service, sizeof service, "%u", port);
+    if (getaddrinfo(host, service, &hints, &info) != 0) return false;
+    memcpy(&address->storage, info->ai_addr, info->ai_addrlen);
+    address->len = info->ai_addrlen;
+    freeaddrinfo(info);
+    return true;
+}
+
+bool ws_address_unix(ws_address* address, const char* path) {
+    struct sockaddr_un* to = (struct sockaddr_un*)&address->storage;
+    size_t n = strlen(path);
+    if (n == 0 || n >= sizeof to->sun_path) return false;
+    memset(&address->storage, 0, sizeof address->storage);
+    to->sun_family = AF_UNIX;
+    memcpy(to->sun_path, path, n + 1);
+    address->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+    return true;
+}
+
 const char* ws_address_text(const ws_address* address, char* buf, size_t size) {
     char host[NI_MAXHOST], port[NI_MAXSERV];
+    if (address->storage.ss_family == AF_UNIX) {
+        snprintf(buf, size, "unix socket %s", ((const struct sockaddr_un*)&address->storage)->sun_path);
+        return buf;
+    }
     int failed = getnameinfo((const struct sockaddr*)&address->storage, address->len, host, sizeof host, port,
                              sizeof port, NI_NUMERICHOST | NI_NUMERICSERV);
     if (failed)

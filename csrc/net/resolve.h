@@ -6,6 +6,7 @@
 #ifndef WS_NET_RESOLVE_H
 #define WS_NET_RESOLVE_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "core/error.h"
@@ -32,7 +33,11 @@ int32_t ws_resolve_result(ws_resolve* job, ws_address** addresses, size_t* count
 /* Done with it, finished or not. NULL is fine. Never waits. */
 void ws_resolve_drop(ws_resolve* job);
 
-/* "127.0.0.1 port 80", "[::1] port 80" into buf, which is returned. */
+/* An IP literal and a port as an address, and a unix socket's path; false if it is none (a path is too long). */
+bool ws_address_literal(ws_address* address, const char* host, uint16_t port);
+bool ws_address_unix(ws_address* address, const char* path);
+
+/* "127.0.0.1 port 80", "[::1] port 80", "unix socket /run/x" into buf, which is returned. */
 const char* ws_address_text(const ws_address* address, char* buf, size_t size);
 
 #endif

@@ -23,10 +23,26 @@ static intptr_t close_failed(int fd) {
     return -failed;
 }
 
-intptr_t ws_tcp_connect(const ws_address* address) {
+/* 0 or -errno. */
+static int prepare(int fd, const ws_address* address, const ws_tcp_options* options) {
+    for (size_t i = 0; i < options->socket_option_count; i++) {
+        const wsSocketOption* option = &options->socket_options[i];
+        if (setsockopt(fd, option->level, option->name, option->value, (socklen_t)option->length) != 0) return -errno;
+    }
+    if (options->local.len == 0) return 0;
+    if (options->local.storage.ss_family != address->storage.ss_family) return -EAFNOSUPPORT;
+    return bind(fd, (const struct sockaddr*)&options->local.storage, options->local.len) == 0 ? 0 : -errno;
+}
+
+intptr_t ws_tcp_connect(const ws_address* address, const ws_tcp_options* options) {
     int fd = new_socket(address->storage.ss_family);
     if (fd < 0) return -errno;
-    set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+    if (address->storage.ss_family != AF_UNIX) set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+    int failed = options ? prepare(fd, address, options) : 0;
+    if (failed) {
+        close(fd);
+        return failed;
+    }
     int rc = connect(fd, (const struct sockaddr*)&address->storage, address->len);
     if (rc != 0 && errno != EINPROGRESS && errno != EINTR) return close_failed(fd); /* EINTR: it goes on */
     return fd;

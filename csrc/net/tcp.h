@@ -6,8 +6,18 @@
 
 #include "net/resolve.h"
 
-/* Start connecting: a descriptor that becomes writable when it is decided, or -errno. TCP_NODELAY is set. */
-intptr_t ws_tcp_connect(const ws_address* address);
+/* What a socket gets before it connects. */
+typedef struct ws_tcp_options {
+    ws_address local; /* to connect from; its len is 0: the system chooses */
+    const wsSocketOption* socket_options;
+    size_t socket_option_count;
+} ws_tcp_options;
+
+/*
+ * Start connecting: a descriptor that becomes writable when it is decided, or -errno. TCP_NODELAY is set. `options` may
+ * be NULL; a local address of another family than `address` is -EAFNOSUPPORT.
+ */
+intptr_t ws_tcp_connect(const ws_address* address, const ws_tcp_options* options);
 
 /* How connecting went, once the descriptor is writable: 0 or -errno. */
 int ws_tcp_connect_result(intptr_t fd);

@@ -5,7 +5,7 @@
 
 #include "net/tcp.h"
 
-static ssize_t tcp_read(ws_transport* transport, uint8_t* to, size_t n) {
+static ssize_t socket_read(ws_transport* transport, uint8_t* to, size_t n) {
     ssize_t got;
     do {
         got = recv((int)transport->fd, to, n, 0);
@@ -13,7 +13,7 @@ static ssize_t tcp_read(ws_transport* transport, uint8_t* to, size_t n) {
     return got < 0 ? -errno : got;
 }
 
-static ssize_t tcp_write(ws_transport* transport, const uint8_t* from, size_t n) {
+static ssize_t socket_write(ws_transport* transport, const uint8_t* from, size_t n) {
     ssize_t sent;
     do {
         sent = send((int)transport->fd, from, n, MSG_NOSIGNAL); /* a dead peer must not kill the program by SIGPIPE */
@@ -21,26 +21,39 @@ static ssize_t tcp_write(ws_transport* transport, const uint8_t* from, size_t n)
     return sent < 0 ? -errno : sent;
 }
 
-static bool tcp_ready_now(const ws_transport* transport) {
+/* A socket has nothing inside, neither to be read nor to be sent. */
+static bool socket_nothing(const ws_transport* transport) {
     (void)transport;
     return false;
 }
 
-static void tcp_shutdown(ws_transport* transport) {
+static void socket_explain(const ws_transport* transport, ws_error* error) {
+    (void)transport, (void)error;
+}
+
+static void socket_shutdown(ws_transport* transport) {
     shutdown((int)transport->fd, SHUT_WR);
 }
 
-static void tcp_reset_on_close(ws_transport* transport) {
+static void socket_reset_on_close(ws_transport* transport) {
     ws_tcp_reset_on_close(transport->fd);
 }
 
-static void tcp_close(ws_transport* transport) {
+static void socket_close(ws_transport* transport) {
     ws_tcp_close(transport->fd);
     *transport = (ws_transport){.fd = -1};
 }
 
-void ws_transport_tcp(ws_transport* transport, intptr_t fd) {
-    static const ws_transport_ops ops = {tcp_read,     tcp_write,          tcp_ready_now,
-                                         tcp_shutdown, tcp_reset_on_close, tcp_close};
+void ws_transport_socket(ws_transport* transport, intptr_t fd) {
+    static const ws_transport_ops ops = {
+        .read = socket_read,
+        .write = socket_write,
+        .unsent = socket_nothing,
+        .ready_now = socket_nothing,
+        .explain = socket_explain,
+        .shutdown = socket_shutdown,
+        .reset_on_close = socket_reset_on_close,
+        .close = socket_close,
+    };
     *transport = (ws_transport){.ops = &ops, .fd = fd};
 }

@@ -17,7 +17,7 @@ ws_peer* ws_peer_new(intptr_t fd, size_t max_message) {
     if (!peer) return NULL;
     peer->max_unsent = max_message > WS_PEER_MIN_ROOM ? max_message : WS_PEER_MIN_ROOM;
     ws_limits limits = {max_message, (uint32_t)(peer->max_unsent / WS_PEER_FRAGMENT), WS_PEER_MAX_HEAD};
-    ws_transport_tcp(&peer->transport, fd);
+    ws_transport_socket(&peer->transport, fd);
     ws_protocol_init_server(&peer->protocol, &limits);
     ws_protocol_offer_deflate(&peer->protocol, &deflate);
     peer->protocol.writer.threshold = WS_PEER_COMPRESS_FROM;

@@ -31,7 +31,7 @@ static pair make_pair(void) {
     pair made;
     intptr_t listener = ws_tcp_listen("", &port);
     assert_int_equal(ws_tcp_local(listener, &address), 0);
-    ws_transport_tcp(&made.client, ws_tcp_connect(&address));
+    ws_transport_socket(&made.client, ws_tcp_connect(&address, NULL));
     await(listener, WS_POLL_READ);
     made.peer = ws_peer_new(ws_tcp_accept(listener), 1024);
     assert_non_null(made.peer);

@@ -41,7 +41,7 @@ static void connect_pair(intptr_t* client, intptr_t* server) {
     assert_true(listener >= 0 && port > 0);
     assert_int_equal(ws_tcp_accept(listener), -EAGAIN);
     ws_address address = loopback(port);
-    *client = ws_tcp_connect(&address);
+    *client = ws_tcp_connect(&address, NULL);
     assert_true(*client >= 0);
     await(*client, WS_POLL_WRITE);
     assert_int_equal(ws_tcp_connect_result(*client), 0);
@@ -75,7 +75,7 @@ static void test_a_refused_port_says_so(void** state) {
     intptr_t listener = ws_tcp_listen("127.0.0.1", &port);
     ws_tcp_close(listener);
     ws_address address = loopback(port);
-    intptr_t fd = ws_tcp_connect(&address);
+    intptr_t fd = ws_tcp_connect(&address, NULL);
     if (fd >= 0) {
         await(fd, WS_POLL_WRITE);
         assert_int_equal(ws_tcp_connect_result(fd), -ECONNREFUSED);
@@ -101,8 +101,8 @@ static void test_bytes_go_through_a_transport(void** state) {
     ws_transport client, server;
     uint8_t buf[16];
     connect_pair(&fds[0], &fds[1]);
-    ws_transport_tcp(&client, fds[0]);
-    ws_transport_tcp(&server, fds[1]);
+    ws_transport_socket(&client, fds[0]);
+    ws_transport_socket(&server, fds[1]);
     assert_int_equal(server.ops->read(&server, buf, sizeof buf), -EAGAIN);
     assert_int_equal(client.ops->write(&client, (const uint8_t*)"hello", 5), 5);
     await(server.fd, WS_POLL_READ);
@@ -126,7 +126,7 @@ static void test_a_full_socket_says_not_now(void** state) {
     intptr_t fds[2];
     ws_transport client;
     connect_pair(&fds[0], &fds[1]);
-    ws_transport_tcp(&client, fds[0]);
+    ws_transport_socket(&client, fds[0]);
     ssize_t sent;
     do {
         sent = client.ops->write(&client, block, sizeof block);
@@ -143,7 +143,7 @@ static void test_breaking_off(void** state) {
     ws_transport client;
     uint8_t byte = 0;
     connect_pair(&fds[0], &fds[1]);
-    ws_transport_tcp(&client, fds[0]);
+    ws_transport_socket(&client, fds[0]);
     ws_tcp_reset_on_close(fds[1]);
     ws_tcp_close(fds[1]);
     await(client.fd, WS_POLL_READ);

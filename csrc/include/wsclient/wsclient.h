@@ -185,13 +185,47 @@ typedef struct wsDeflate {
     int32_t threshold; /* bytes below which a message goes plain; 0: 256; < 0: none */
 } wsDeflate;
 
+enum { WS_TLS_1_2 = 0x0303, WS_TLS_1_3 = 0x0304 };
+
+/*
+ * TLS, for wss: URLs and https: proxies. Zero is the default: the server's certificate must be valid, for its name, and
+ * issued by a CA that the system trusts. Files are in PEM form; they are read at the first connection with these
+ * options, and again when they have changed. Connections with the same options share what was read, and their sessions.
+ */
+typedef struct wsTls {
+    const char* caFile;       /* trust the CAs in this file, */
+    const char* caPath;       /* in the files of this folder, */
+    const char* caData;       /* and in this text, instead of the system's */
+    const char* systemCaFile; /* the system's CAs, looked at first; SSL_CERT_FILE and SSL_CERT_DIR come before it */
+    const char* certFile;     /* our certificate and those above it, if the server wants one */
+    const char* keyFile;      /* its key; NULL: in certFile */
+    const char* keyPassword;  /* what the key is encrypted with */
+    const char* alpn;         /* protocols to offer, comma-separated (RFC 7301) */
+    const char* ciphers;      /* for TLS 1.2, in OpenSSL's form */
+    const char* ciphersuites; /* for TLS 1.3 */
+    const char* pins; /* comma-separated "cert:" or "key:" and a SHA-256 in hex: the server's certificate, or its key
+                         (SubjectPublicKeyInfo, DER), must be one of them */
+    const char* keyLogFile; /* append the secrets to this file, for looking into recorded traffic */
+    int32_t minVersion;     /* WS_TLS_1_2, WS_TLS_1_3; 0: 1.2 */
+    int32_t maxVersion;     /* 0: the newest there is */
+    int32_t insecure;       /* 1: take any certificate, for any name; pins still count */
+    int32_t noResumption;   /* 1: begin a new session each time */
+} wsTls;
+
+/* setsockopt, before connecting. `value` is copied. */
+typedef struct wsSocketOption {
+    int32_t level, name;
+    const void* value;
+    size_t length;
+} wsSocketOption;
+
 /*
  * How to connect. Set `size` to sizeof(wsOptions), zero the rest: zero means the default everywhere. The strings
  * need to live only until wsConnNew returns.
  */
 typedef struct wsOptions {
     size_t size;
-    const char* url;         /* ws://host[:port][/path][?query]; required */
+    const char* url;         /* ws[s]://host[:port][/path][?query]; required */
     const wsHeader* headers; /* sent besides our own; names of ours are refused */
     size_t headerCount;
     const char* origin;              /* Origin header; NULL: none */
@@ -206,6 +240,16 @@ typedef struct wsOptions {
     size_t writeLimit;     /* bytes waiting to be written beyond which sending waits; 32768 */
     size_t maxBuffer;      /* bytes received and not yet asked for beyond which reading stops; 16 MiB */
     wsDeflate deflate;
+    wsTls tls;
+    const char* serverHostname; /* name to verify and to send as SNI; NULL: the URL's host */
+    const char* proxy; /* http, https, socks5 or socks5h://[user:password@]host[:port]; NULL: what the environment says
+                          (docs/proxies.md); "": none */
+    wsTls proxyTls;    /* for TLS to an https proxy */
+    const char* unixPath;  /* connect to this unix socket instead of the URL's host and port */
+    const char* localHost; /* connect from this IP address; NULL: the system chooses */
+    uint16_t localPort;    /* and this port, 0: any */
+    const wsSocketOption* socketOptions;
+    size_t socketOptionCount;
 } wsOptions;
 
 typedef enum wsState {
@@ -305,6 +349,30 @@ WS_API int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason);
 WS_API void wsConnAbort(wsConn* conn);
 
 WS_API wsState wsConnState(wsConn* conn);
+
+/* Seconds that each phase of opening took, also of one that failed; 0 for those that there were not. */
+typedef struct wsTimings {
+    double resolve;
+    double tcp;     /* to the proxy, if there is one */
+    double proxy;   /* until it has made the tunnel, TLS to it included */
+    double tls;     /* the handshake with the server */
+    double upgrade; /* from the request to its answer */
+} wsTimings;
+
+/* Any thread; what is still going on is not in it. */
+WS_API void wsConnTimings(wsConn* conn, wsTimings* timings);
+
+typedef struct wsTlsInfo {
+    char version[16];                 /* "TLSv1.3" */
+    char cipher[64];                  /* "TLS_AES_256_GCM_SHA384" */
+    char alpn[256];                   /* the protocol agreed on by ALPN, "" for none */
+    int32_t resumed;                  /* an earlier session was taken up again */
+    const unsigned char* certificate; /* the server's, DER; NULL if it has none; valid until wsConnFree */
+    size_t certificateLength;
+} wsTlsInfo;
+
+/* What TLS with the server agreed on: 0, or WS_ERR_STATE if there is no TLS connection. Any thread. */
+WS_API int32_t wsConnTls(wsConn* conn, wsTlsInfo* info);
 
 /* What broke the connection, in words; "" if nothing did. Valid until wsConnFree. */
 WS_API const char* wsConnError(wsConn* conn);

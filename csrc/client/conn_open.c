@@ -1,0 +1,103 @@
+/* Opening a connection: dialled by net/dial, upgraded by the protocol, all within open_timeout. */
+#include "client/conn.h"
+#include "net/proxy_env.h"
+#include "net/sys.h"
+
+/* ---- what is dialled ---- */
+
+/* The proxy for this server; NULL for none. */
+static int32_t choose_proxy(wsConn* conn, const ws_proxy_url** proxy, ws_error* error) {
+    const ws_url* url = &conn->settings.url;
+    *proxy = conn->settings.proxy.host ? &conn->settings.proxy : NULL;
+    if (!conn->settings.proxy_from_env) return WS_OK;
+    ws_proxy_url_free(&conn->env_proxy);
+    int32_t rc = ws_proxy_from_env(url->secure, url->host, url->port, &conn->env_proxy, error);
+    if (rc == 1) *proxy = &conn->env_proxy;
+    return rc < 0 ? rc : WS_OK;
+}
+
+static int32_t make_plan(wsConn* conn, ws_error* error) {
+    const ws_settings* settings = &conn->settings;
+    const ws_proxy_url* proxy;
+    int32_t rc = choose_proxy(conn, &proxy, error);
+    conn->plan = (ws_dial_plan){
+        .host = settings->url.host,
+        .ipv6 = settings->url.ipv6,
+        .port = settings->url.port,
+        .unix_path = settings->unix_path,
+        .tcp = settings->tcp,
+        .proxy = proxy,
+        .user_agent = settings->request.user_agent,
+        .tls = settings->url.secure ? settings->tls : NULL,
+        .server_name = settings->server_hostname ? settings->server_hostname : settings->url.host,
+        .proxy_tls = settings->proxy_tls,
+    };
+    return rc;
+}
+
+/* The first step: its time is when the clock of open_timeout starts. */
+static int32_t start(wsConn* conn, int64_t now, ws_error* error) {
+    ws_conn_lock(conn);
+    conn->deadline = ws_conn_after(now, conn->settings.open_timeout);
+    ws_conn_unlock(conn);
+    conn->started = true;
+    int32_t rc = make_plan(conn, error);
+    return rc ? rc : ws_dial_start(&conn->dial, &conn->plan, error);
+}
+
+/* ---- a step ---- */
+
+void ws_conn_note_times(wsConn* conn) {
+    if (conn->transport.ops) {
+        conn->spent[WS_DIAL_DONE] = ws_sys_nanos() - conn->upgrade_began;
+    } else {
+        ws_dial_times(&conn->dial, conn->spent);
+    }
+}
+
+static void connected(wsConn* conn, const ws_transport* transport) {
+    ws_conn_lock(conn);
+    ws_conn_note_times(conn);
+    conn->transport = *transport;
+    conn->generation = conn->dial.generation + 1;
+    conn->upgrade_began = ws_sys_nanos();
+    ws_conn_write_out(conn);
+    ws_conn_unlock(conn);
+    ws_dial_free(&conn->dial);
+}
+
+/* What the proxy answered is what the error is about. */
+static void keep_proxy_head(wsConn* conn) {
+    size_t len;
+    const char* head = ws_dial_proxy_head(&conn->dial, &len);
+    if (head) ws_buf_append(&conn->protocol.head, head, len);
+}
+
+static void failed(wsConn* conn, const ws_error* error) {
+    if (error->code == WS_ERR_PROXY_STATUS) keep_proxy_head(conn);
+    ws_conn_finish(conn, error);
+}
+
+bool ws_conn_open_step(wsConn* conn, int64_t now) {
+    ws_transport transport;
+    ws_error error = {0};
+    int32_t rc = conn->started ? WS_OK : start(conn, now, &error);
+    if (!rc) rc = ws_dial_step(&conn->dial, now, &transport, &error);
+    if (rc == 1) connected(conn, &transport);
+    if (rc < 0) failed(conn, &error);
+    ws_error_clear(&error);
+    return rc != 0;
+}
+
+/* ---- out of time ---- */
+
+void ws_conn_open_timed_out(wsConn* conn) {
+    ws_error error = {0};
+    char phase[256];
+    ws_error_set(&error, WS_ERR_OPEN_TIMEOUT, "not open within open_timeout, %lld ms: still %s",
+                 (long long)conn->settings.open_timeout,
+                 conn->transport.ops ? "waiting for the server's answer to the upgrade"
+                                     : ws_dial_text(&conn->dial, phase, sizeof phase));
+    ws_conn_finish(conn, &error);
+    ws_error_clear(&error);
+}

@@ -1,0 +1,152 @@
+#include "net/tls_trust.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/sys.h"
+
+/* Where distributions keep all trusted CAs in one file: Debian and Alpine, Fedora, SUSE, old RHEL, Alpine. */
+static const char* const well_known[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                         "/etc/ssl/ca-bundle.pem", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+                                         "/etc/ssl/cert.pem"};
+
+/* ---- files as they were ---- */
+
+static void look(const char* path, struct stat* found) {
+    if (stat(path, found) != 0) memset(found, 0, sizeof *found);
+}
+
+bool ws_tls_files_add(ws_tls_files* files, const char* path) {
+    if (files->count == WS_TLS_MAX_FILES) return true;
+    char* copy = strdup(path);
+    if (!copy) return false;
+    look(path, &files->stats[files->count]);
+    files->paths[files->count++] = copy;
+    return true;
+}
+
+bool ws_tls_files_changed(const ws_tls_files* files) {
+    for (size_t i = 0; i < files->count; i++) {
+        const struct stat* then = &files->stats[i];
+        struct stat now;
+        look(files->paths[i], &now);
+        if (now.st_dev != then->st_dev || now.st_ino != then->st_ino || now.st_size != then->st_size ||
+            now.st_mtim.tv_sec != then->st_mtim.tv_sec || now.st_mtim.tv_nsec != then->st_mtim.tv_nsec) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void ws_tls_files_free(ws_tls_files* files) {
+    for (size_t i = 0; i < files->count; i++) {
+        free(files->paths[i]);
+    }
+    *files = (ws_tls_files){0};
+}
+
+const char* ws_tls_reason(void) {
+    unsigned long code = ERR_peek_last_error();
+    const char* text = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
+    ERR_clear_error();
+    return text ? text : "unknown error";
+}
+
+/* ---- certificates into the store ---- */
+
+static int count(SSL_CTX* ctx) {
+    return sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx)));
+}
+
+static bool load_file(SSL_CTX* ctx, const char* path) {
+    bool loaded = X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), path) == 1;
+    if (loaded) ERR_clear_error();
+    return loaded;
+}
+
+/* Every file of the folder that has certificates in it. False if none has, or the folder cannot be read. */
+static bool load_folder(SSL_CTX* ctx, const char* path) {
+    DIR* folder = opendir(path);
+    if (!folder) return false;
+    const struct dirent* entry;
+    char file[4096];
+    int before = count(ctx);
+    while ((entry = readdir(folder))) {
+        int n = snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] != '.' && n > 0 && (size_t)n < sizeof file) load_file(ctx, file);
+    }
+    closedir(folder);
+    ERR_clear_error();
+    return count(ctx) > before;
+}
+
+static bool load_text(SSL_CTX* ctx, const char* pem) {
+    BIO* bio = BIO_new_mem_buf(pem, -1);
+    X509* certificate;
+    bool any = false;
+    while (bio && (certificate = PEM_read_bio_X509(bio, NULL, NULL, NULL))) {
+        any = X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), certificate) == 1 || any;
+        X509_free(certificate);
+    }
+    BIO_free(bio);
+    if (any) ERR_clear_error();
+    return any;
+}
+
+/* ---- where to look ---- */
+
+static int32_t unusable(ws_error* error, const char* what, const char* path) {
+    char reason[128];
+    const char* why = errno ? ws_sys_error_text(errno, reason, sizeof reason) : "it has no certificate in PEM form";
+    ERR_clear_error();
+    return ws_error_set(error, WS_ERR_TLS_OPTIONS, "no CA certificates in %s %s: %s", what, path, why);
+}
+
+/* One source that was asked for: it must be usable. */
+static int32_t load_named(SSL_CTX* ctx, bool (*load)(SSL_CTX*, const char*), const char* what, const char* path,
+                          ws_tls_files* files, ws_error* error) {
+    if (!path || !*path) return WS_OK;
+    if (!ws_tls_files_add(files, path)) return ws_error_set(error, WS_ERR_MEMORY, "no memory for CA certificates");
+    errno = 0;
+    return load(ctx, path) ? WS_OK : unusable(error, what, path);
+}
+
+/* One that may be there. */
+static bool load_if_there(SSL_CTX* ctx, const char* path, ws_tls_files* files) {
+    return path && ws_tls_files_add(files, path) && load_file(ctx, path);
+}
+
+static int32_t load_system(SSL_CTX* ctx, const wsTls* options, ws_tls_files* files, ws_error* error) {
+    const char* file = secure_getenv(X509_get_default_cert_file_env());
+    const char* folder = secure_getenv(X509_get_default_cert_dir_env());
+    int32_t rc = load_named(ctx, load_file, "SSL_CERT_FILE", file, files, error);
+    if (!rc) rc = load_named(ctx, load_folder, "SSL_CERT_DIR", folder, files, error);
+    if (rc || count(ctx)) return rc;
+    bool found =
+        load_if_there(ctx, options->systemCaFile, files) || load_if_there(ctx, X509_get_default_cert_file(), files);
+    for (size_t i = 0; !found && i < sizeof well_known / sizeof well_known[0]; i++) {
+        found = load_if_there(ctx, well_known[i], files);
+    }
+    ERR_clear_error();
+    if (found) return WS_OK;
+    return ws_error_set(error, WS_ERR_TLS_OPTIONS,
+                        "no CA certificates found to verify servers by: install ca-certificates, set SSL_CERT_FILE, or "
+                        "name a file of them (looked at %s and where Linux distributions have them)",
+                        X509_get_default_cert_file());
+}
+
+int32_t ws_tls_trust_load(SSL_CTX* ctx, const wsTls* options, ws_tls_files* files, ws_error* error) {
+    if (!options->caFile && !options->caPath && !options->caData) return load_system(ctx, options, files, error);
+    int32_t rc = load_named(ctx, load_file, "file", options->caFile, files, error);
+    if (!rc) rc = load_named(ctx, load_folder, "folder", options->caPath, files, error);
+    if (rc || !options->caData) return rc;
+    if (load_text(ctx, options->caData)) return WS_OK;
+    ERR_clear_error();
+    return ws_error_set(error, WS_ERR_TLS_OPTIONS, "the CA certificates given as text are not in PEM form");
+}
