@@ -5,11 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=$1
 shift
-[ $# -gt 0 ] || set -- client server deflate handshake extension envelope url
+[ $# -gt 0 ] || set -- client server deflate handshake extension envelope url proxy proxy_url
 
 cmake -S . -B build/fuzz -DWS_FUZZ=ON -DWS_SERVER=OFF -DCMAKE_C_COMPILER=clang-14 >/dev/null
 cmake --build build/fuzz >/dev/null
-declare -A dictionary=([handshake]=http [extension]=http [client]=http [server]=http [envelope]=json)
+declare -A dictionary=([handshake]=http [extension]=http [client]=http [server]=http [envelope]=json [proxy]=http)
 for target; do
   mkdir -p "build/fuzz/corpus/$target"
   options=(-max_total_time="$seconds" -max_len=8192 -timeout=20 -print_final_stats=1

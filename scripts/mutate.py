@@ -112,8 +112,8 @@ class Build:
 
     def _test(self, test: str) -> None:
         core = ["-L.", "-lcore", "-Wl,-rpath,$ORIGIN"]
-        if test == "test_memory":  # it wraps malloc, which only what is linked to it statically can see
-            core = ["-Wl,--wrap=malloc", *(f"{file}.o" for file in self.files)]
+        if test == "test_memory":  # it wraps malloc and free, which only what is linked to it statically can see
+            core = ["-Wl,--wrap=malloc", "-Wl,--wrap=free", *(f"{file}.o" for file in self.files)]
         sources = [f"tests/c/{test}.c", "tests/c/support.c"]
         assert self._run(*self.compile, "-Itests/c", *sources, *core, *LIBRARIES, "-o", test), test
 
