@@ -5,7 +5,7 @@ static py::dict no_details(const std::string& url) {
     using namespace py::literals;
     return py::dict("url"_a = url, "opened"_a = false, "closed"_a = false, "os_error"_a = 0, "http_status"_a = 0,
                     "size"_a = 0, "max_size"_a = 0, "response"_a = py::none(), "received"_a = py::none(),
-                    "sent"_a = py::none(), "by"_a = 0);
+                    "sent"_a = py::none(), "by"_a = 0, "timings"_a = py::none());
 }
 
 static py::dict details(const Client& client, const ws_failure& failure) {
@@ -24,6 +24,7 @@ static py::dict details(const Client& client, const ws_failure& failure) {
     known["received"] = close_frame(info.received, info.received_reason);
     known["sent"] = close_frame(info.sent, info.sent_reason);
     known["by"] = static_cast<int>(info.by);
+    known["timings"] = timings(client);
     return known;
 }
 

@@ -32,6 +32,19 @@ static py::dict counters(const Client& client) {
                     "latency"_a = counted.latency);
 }
 
+py::tuple timings(const Client& client) {
+    wsTimings spent;
+    wsConnTimings(client.conn, &spent);
+    return py::make_tuple(spent.resolve, spent.tcp, spent.proxy, spent.tls, spent.upgrade);
+}
+
+static py::object tls_info(const Client& client) {
+    wsTlsInfo info;
+    if (wsConnTls(client.conn, &info) != WS_OK) return py::none();
+    py::bytes certificate(reinterpret_cast<const char*>(info.certificate), info.certificateLength);
+    return py::make_tuple(info.version, info.cipher, info.alpn, info.resumed != 0, certificate);
+}
+
 static double latency(const Client& client) {
     ws_counters counted;
     ws_conn_counters(client.conn, &counted);
@@ -52,4 +65,6 @@ void bind_looking(ClientClass& client) {
     client.def_property_readonly("error",
                                  [](const Client& self) { return self.closed() ? end_exception(self) : py::none(); });
     client.def_property_readonly("latency", &latency);
+    client.def_property_readonly("timings", &timings);
+    client.def_property_readonly("tls", &tls_info);
 }

@@ -96,6 +96,9 @@ py::object end_exception(const Client& client);
 // A close frame for Python: (code, reason), None if there was none.
 py::object close_frame(uint16_t code, const char* reason);
 
+// Seconds that resolving, TCP, proxy, TLS and upgrade took.
+py::tuple timings(const Client& client);
+
 // The exception for an error without a connection.
 [[noreturn]] void raise_unconnected(const std::string& url, int32_t code, const char* text);
 

@@ -82,6 +82,7 @@ def details(**known: Any) -> CoreDetails:
         "sent": None,
         "by": 0,
         "closed": False,
+        "timings": None,
     }
     return {**nothing, **known}  # type: ignore[typeddict-item]
 

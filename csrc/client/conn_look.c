@@ -89,7 +89,7 @@ bool ws_conn_address(wsConn* conn, bool remote, char* host, size_t size, uint16_
     ws_conn_lock(conn);
     bool known = conn->transport.ops && (remote ? ws_tcp_remote : ws_tcp_local)(conn->transport.fd, &address) == 0;
     ws_conn_unlock(conn);
-    return known && address_text(&address, host, size, port);
+    return known && address.storage.ss_family != AF_UNIX && address_text(&address, host, size, port);
 }
 
 void ws_conn_counters(wsConn* conn, ws_counters* counters) {

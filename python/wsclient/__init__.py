@@ -61,9 +61,11 @@ from .models import (
     Response,
     State,
     Stats,
+    Timings,
     User,
 )
 from .options import ClientOptions, DeflateOptions, __version__
+from .tls import TLSInfo, TLSOptions
 from .ws_client import JsonCallback, RawCallback, WSClient
 
 __all__ = [
@@ -112,7 +114,10 @@ __all__ = [
     "State",
     "Stats",
     "TLSError",
+    "TLSInfo",
+    "TLSOptions",
     "TLSOptionsError",
+    "Timings",
     "TooManyFragments",
     "User",
     "WSClient",

@@ -3,8 +3,12 @@
 Use :func:`wsclient.connect` or :class:`wsclient.WSClient`; this is what they stand on.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Final, Literal, overload
+
+from typing_extensions import Unpack
+
+from ._handle import CoreOptions
 
 _BytesLike = bytes | bytearray | memoryview
 _Data = str | _BytesLike
@@ -24,29 +28,10 @@ class WSClient:
     releases the GIL and honours signals.
     """
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        headers: Sequence[tuple[str, str]] = (),
-        origin: str | None = None,
-        subprotocols: Sequence[str] = (),
-        user_agent: str | None = None,
-        open_timeout: float | None = 10.0,
-        close_timeout: float | None = 10.0,
-        write_timeout: float | None = 30.0,
-        max_size: int | None = 1048576,
-        max_fragments: int = 131072,
-        max_head: int = 65536,
-        write_limit: int = 32768,
-        deflate: tuple[int, int, bool, bool, int] | None = (12, 12, False, False, 256),
-    ) -> None:
-        """Check the options; nothing is connected yet. ``user_agent`` ``None``: the default, ``""``: no header.
+    def __init__(self, url: str, **options: Unpack[CoreOptions]) -> None:
+        """Check the options; nothing is connected yet.
 
-        ``deflate``: window bits of server and client, "no context takeover" of both, and the threshold; ``None``: not
-        offered.
-
-        Raises ``InvalidURI`` for a bad URL, ``ValueError`` for other bad options.
+        Raises ``InvalidURI`` for a bad URL, ``InvalidProxy`` for a proxy's, ``ValueError`` for other bad options.
         """
 
     def open(self) -> None:
@@ -148,6 +133,14 @@ class WSClient:
     @property
     def error(self) -> Exception | None:
         """What ended the connection, ``None`` while it lives: the exception that ``recv`` would raise."""
+
+    @property
+    def timings(self) -> tuple[float, float, float, float, float]:
+        """Seconds spent on resolving, TCP, the proxy, TLS and the upgrade."""
+
+    @property
+    def tls(self) -> tuple[str, str, str, bool, bytes] | None:
+        """Version, cipher, ALPN, whether it was resumed, and the server's certificate; ``None`` without TLS."""
 
     @property
     def latency(self) -> float:

@@ -10,9 +10,11 @@ from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
+from ._handle import new_handle
 from .exceptions import ConcurrencyError, ConnectionClosedOK, WebSocketException
-from .models import CloseInfo, Data, Request, Response, State, Stats
-from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, header_items
+from .models import CloseInfo, Data, Request, Response, State, Stats, Timings
+from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, SocketOptions
+from .tls import PathLike, TLSInfo, TLSOptions
 
 T = TypeVar("T")
 _DATA = (str, bytes, bytearray, memoryview)
@@ -34,11 +36,19 @@ def connect(
     max_head: int = 65536,
     write_limit: int = 32768,
     compression: Literal["deflate"] | DeflateOptions | None = "deflate",
+    tls: TLSOptions | None = None,
+    server_hostname: str | None = None,
+    proxy: str | Literal[True] | None = True,
+    proxy_tls: TLSOptions | None = None,
+    unix: PathLike | None = None,
+    local_addr: tuple[str, int] | None = None,
+    socket_options: SocketOptions | None = None,
     logger: logging.Logger | None = None,
 ) -> Connection:
     """Connect to a WebSocket server and return the open connection (RFC 6455 4.1).
 
-    ``url`` is ``ws://host[:port][/path][?query]``; :class:`~wsclient.ClientOptions` describes the options. Raises
+    ``url`` is ``ws://host[:port][/path][?query]``, or ``wss://`` for TLS; :class:`~wsclient.ClientOptions` describes
+    the options. Raises
     ``TypeError`` and ``ValueError`` (:exc:`~wsclient.exceptions.InvalidURI` among them) for wrong arguments,
     :exc:`~wsclient.exceptions.ConnectError` when the server cannot be reached,
     :exc:`~wsclient.exceptions.InvalidHandshake` when it does not agree to WebSocket, and
@@ -64,45 +74,18 @@ def connect(
         max_head=max_head,
         write_limit=write_limit,
         compression=compression,
+        tls=tls,
+        server_hostname=server_hostname,
+        proxy=proxy,
+        proxy_tls=proxy_tls,
+        unix=unix,
+        local_addr=local_addr,
+        socket_options=socket_options,
         logger=logger,
     )
     handle = new_handle(url, options)
     handle.open()
     return Connection(handle, options)
-
-
-def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
-    """Make the native handle for a URL and options, not yet connected."""
-    if not isinstance(cast("object", url), str):
-        raise TypeError(f"url must be str, not {type(url).__name__}")
-    return _core.WSClient(
-        url,
-        headers=header_items(options.additional_headers),
-        origin=options.origin,
-        subprotocols=options.subprotocols or (),
-        user_agent=options.user_agent_header or "",
-        open_timeout=options.open_timeout,
-        close_timeout=options.close_timeout,
-        write_timeout=options.write_timeout,
-        max_size=options.max_size,
-        max_fragments=options.max_fragments,
-        max_head=options.max_head,
-        write_limit=options.write_limit,
-        deflate=_deflate(options.compression),
-    )
-
-
-def _deflate(compression: Literal["deflate"] | DeflateOptions | None) -> tuple[int, int, bool, bool, int] | None:
-    if compression is None:
-        return None
-    terms = compression if isinstance(compression, DeflateOptions) else DeflateOptions()
-    return (
-        terms.server_max_window_bits,
-        terms.client_max_window_bits,
-        terms.server_no_context_takeover,
-        terms.client_no_context_takeover,
-        terms.threshold,
-    )
 
 
 class Connection:
@@ -322,13 +305,27 @@ class Connection:
         return Response.parse(self._handle.response or b"")
 
     @property
+    def timings(self) -> Timings:
+        """How long each phase of opening took."""
+        return Timings(*self._handle.timings)
+
+    @property
+    def tls(self) -> TLSInfo | None:
+        """What TLS with the server agreed on; ``None`` without TLS."""
+        info = self._handle.tls
+        if info is None:
+            return None
+        version, cipher, alpn, resumed, certificate = info
+        return TLSInfo(version, cipher, alpn or None, resumed, certificate)
+
+    @property
     def local_address(self) -> tuple[str, int] | None:
-        """Our IP address and port, ``None`` once the socket is closed."""
+        """Our IP address and port, ``None`` once the socket is closed, and of a unix socket."""
         return self._handle.local_address
 
     @property
     def remote_address(self) -> tuple[str, int] | None:
-        """The peer's IP address and port, ``None`` once the socket is closed."""
+        """The IP address and port we are connected to (a proxy's, if there is one); ``None`` as above."""
         return self._handle.remote_address
 
     @property

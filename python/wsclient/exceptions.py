@@ -48,11 +48,14 @@ import re
 from collections.abc import Callable
 from typing import TypedDict
 
-from .models import Close, Response
+from .models import Close, Response, Timings
 
 
 class WebSocketException(Exception):
     """Base of all exceptions of this package."""
+
+    timings: Timings | None = None
+    """How long each phase of opening took, where the opening failed; ``None`` elsewhere."""
 
 
 class ConnectionClosed(WebSocketException):
@@ -289,6 +292,7 @@ class CoreDetails(TypedDict):
     sent: tuple[int, str] | None
     by: int
     closed: bool
+    timings: tuple[float, float, float, float, float] | None
 
 
 ERRORS: dict[str, type[Exception]] = {
@@ -347,6 +351,8 @@ def from_core(name: str, message: str, details: CoreDetails) -> BaseException:
         return _closed(details)
     make = _MAKERS.get(name)
     error = make(message, details) if make else ERRORS.get(name, WebSocketException)(message)
+    if isinstance(error, WebSocketException) and details["timings"] and not details["opened"]:
+        error.timings = Timings(*details["timings"])
     if not (details["opened"] and details["closed"]) or name in _LIVES_ON:
         return error
     closed = ConnectionClosedError(*_close_frames(details), message)

@@ -161,6 +161,22 @@ class Stats:
     """The last round trip of a ping in seconds, 0 before the first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long each phase of opening a connection took, in seconds; 0 for those that there were not."""
+
+    resolve: float
+    """Looking up the host's name."""
+    tcp: float
+    """Connecting, to the proxy if there is one."""
+    proxy: float
+    """Until the proxy has made the tunnel, TLS to the proxy included."""
+    tls: float
+    """The TLS handshake with the server."""
+    upgrade: float
+    """From the request for WebSocket to its answer (RFC 6455 4)."""
+
+
 class Headers(Mapping[str, str]):
     """The headers of an HTTP message, read-only. Names are compared without regard to case.
 

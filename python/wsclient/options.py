@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
+from .tls import PathLike, TLSOptions, check_tls
+
 __version__ = "0.1.0"
 
 HeadersLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 """Headers as a mapping, or as pairs where a name is repeated."""
+
+SocketOptions: TypeAlias = Sequence[tuple[int, int, int | bytes]]
+"""Calls of ``setsockopt``: level, name and value of each."""
 
 USER_AGENT = f"Python/{'.'.join(platform.python_version_tuple()[:2])} wsclient/{__version__}"
 
@@ -78,6 +84,20 @@ class ClientOptions:
     """Bytes waiting to be written beyond which sending waits."""
     compression: Literal["deflate"] | DeflateOptions | None = "deflate"
     """Offer compression by permessage-deflate (RFC 7692), on the terms of :class:`DeflateOptions`; ``None``: do not."""
+    tls: TLSOptions | None = None
+    """How to secure ``wss://``; ``None``: the defaults of :class:`~wsclient.TLSOptions`."""
+    server_hostname: str | None = None
+    """Name that the server's certificate must be valid for and that it is asked for (SNI); ``None``: the URL's host."""
+    proxy: str | Literal[True] | None = True
+    """URL of an HTTP or SOCKS proxy (docs/proxies.md); ``True``: what the environment says; ``None``: none."""
+    proxy_tls: TLSOptions | None = None
+    """How to secure the connection to an ``https://`` proxy; ``None``: the defaults."""
+    unix: PathLike | None = None
+    """Connect to this unix socket; the URL's host is only named to the server."""
+    local_addr: tuple[str, int] | None = None
+    """IP address and port to connect from; port 0: any."""
+    socket_options: SocketOptions | None = None
+    """Calls of ``setsockopt`` before connecting: level, name and value of each."""
     logger: logging.Logger | None = None
     """Where warnings go; ``None``: the logger ``wsclient``."""
 
@@ -95,6 +115,13 @@ class ClientOptions:
         _check_count("max_head", self.max_head, 2**32)
         _check_count("write_limit", self.write_limit, 2**32)
         _check_compression(self.compression)
+        check_tls("tls", self.tls)
+        check_tls("proxy_tls", self.proxy_tls)
+        check_instance("server_hostname", self.server_hostname, str)
+        _check_proxy(self.proxy)
+        check_instance("unix", self.unix, str if isinstance(self.unix, str) else os.PathLike)
+        _check_local_addr(self.local_addr)
+        _check_socket_options(self.socket_options)
 
 
 def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
@@ -139,6 +166,31 @@ def _check_subprotocols(value: object) -> None:
 def _check_compression(value: object) -> None:
     if value not in (None, "deflate") and not isinstance(value, DeflateOptions):
         raise TypeError('compression must be "deflate", DeflateOptions or None')
+
+
+def _check_proxy(value: object) -> None:
+    if value is not None and value is not True and not isinstance(value, str):
+        raise TypeError(f"proxy must be a URL, True or None, not {type(value).__name__}")
+
+
+def _check_local_addr(value: object) -> None:
+    match value:
+        case None | (str(), int()):
+            return
+        case _:
+            raise TypeError("local_addr must be an IP address and a port: (str, int)")
+
+
+def _check_socket_options(value: object) -> None:
+    items: object = () if value is None else value
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise TypeError(f"socket_options must be a sequence, not {type(items).__name__}")
+    for item in cast("Sequence[object]", items):
+        match item:
+            case (int(), int(), int() | bytes()):
+                continue
+            case _:
+                raise TypeError("socket_options must be of (level, name, value), the value int or bytes")
 
 
 def _check_count(name: str, value: object, limit: int, least: int = 1) -> None:

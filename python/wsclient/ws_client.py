@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias, cast, overload
 
 from . import _core
 from ._codec import check_name, decode, encode
-from .connection import new_handle
+from ._handle import new_handle
 from .exceptions import (
     ConcurrencyError,
     ConnectionClosed,
@@ -33,7 +33,8 @@ from .exceptions import (
     WebSocketException,
 )
 from .models import Message, MessageInfo, State, User
-from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, check_timeout
+from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, SocketOptions, check_timeout
+from .tls import PathLike, TLSOptions
 
 RawCallback: TypeAlias = Callable[["WSClient", str, float], object]
 """Called with the client, the text as it came, and the time of receipt in seconds since the epoch."""
@@ -77,6 +78,13 @@ class WSClient:
         max_head: int = 65536,
         write_limit: int = 32768,
         compression: Literal["deflate"] | DeflateOptions | None = "deflate",
+        tls: TLSOptions | None = None,
+        server_hostname: str | None = None,
+        proxy: str | Literal[True] | None = True,
+        proxy_tls: TLSOptions | None = None,
+        unix: PathLike | None = None,
+        local_addr: tuple[str, int] | None = None,
+        socket_options: SocketOptions | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         self._options = ClientOptions(
@@ -93,6 +101,13 @@ class WSClient:
             max_head=max_head,
             write_limit=write_limit,
             compression=compression,
+            tls=tls,
+            server_hostname=server_hostname,
+            proxy=proxy,
+            proxy_tls=proxy_tls,
+            unix=unix,
+            local_addr=local_addr,
+            socket_options=socket_options,
             logger=logger,
         )
         check_name(username)

@@ -1,0 +1,181 @@
+"""From a URL and options to the native handle."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import os
+from collections.abc import Sequence
+from typing import Literal, TypedDict, cast
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from . import _core
+from .exceptions import InvalidURI
+from .options import ClientOptions, DeflateOptions, header_items
+from .tls import TLSOptions
+
+_VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+
+
+class CoreTLS(TypedDict, total=False):
+    """wsTls of the C API, the same defaults: numbers 0, strings none."""
+
+    ca_file: str | None
+    ca_path: str | None
+    ca_data: str | None
+    system_ca_file: str | None
+    cert_file: str | None
+    key_file: str | None
+    key_password: str | None
+    alpn: str | None
+    ciphers: str | None
+    ciphersuites: str | None
+    pins: str | None
+    keylog_file: str | None
+    min_version: int
+    max_version: int
+    insecure: int
+    no_resumption: int
+
+
+class CoreOptions(TypedDict, total=False):
+    """wsOptions of the C API, the same defaults. Times are in seconds, ``None`` for none."""
+
+    headers: Sequence[tuple[str, str]]
+    origin: str | None
+    subprotocols: Sequence[str]
+    user_agent: str | None
+    """``None``: the default, ``""``: no header."""
+    open_timeout: float | None
+    close_timeout: float | None
+    write_timeout: float | None
+    max_size: int | None
+    max_fragments: int
+    max_head: int
+    write_limit: int
+    deflate: tuple[int, int, bool, bool, int] | None
+    """Window bits of server and client, "no context takeover" of both, the threshold; ``None``: not offered."""
+    tls: CoreTLS
+    server_hostname: str | None
+    proxy: str | None
+    """``None``: what the environment says, ``""``: none."""
+    proxy_tls: CoreTLS
+    unix: str | None
+    local_address: tuple[str, int] | None
+    socket_options: Sequence[tuple[int, int, int | bytes]]
+
+
+def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
+    """Make the native handle for a URL and options, not yet connected."""
+    if not isinstance(cast("object", url), str):
+        raise TypeError(f"url must be str, not {type(url).__name__}")
+    secure = url[:4].lower() == "wss:"
+    return _core.WSClient(
+        ascii_url(url),
+        headers=header_items(options.additional_headers),
+        origin=options.origin,
+        subprotocols=options.subprotocols or (),
+        user_agent=options.user_agent_header or "",
+        open_timeout=options.open_timeout,
+        close_timeout=options.close_timeout,
+        write_timeout=options.write_timeout,
+        max_size=options.max_size,
+        max_fragments=options.max_fragments,
+        max_head=options.max_head,
+        write_limit=options.write_limit,
+        deflate=_deflate(options.compression),
+        tls=_tls(options.tls or TLSOptions(), secure),
+        server_hostname=None if options.server_hostname is None else _ascii_host(options.server_hostname),
+        proxy=None if options.proxy is True else options.proxy or "",
+        proxy_tls=_tls(options.proxy_tls or TLSOptions(), True),
+        unix=None if options.unix is None else os.fspath(options.unix),
+        local_address=options.local_addr,
+        socket_options=options.socket_options or (),
+    )
+
+
+def ascii_url(url: str) -> str:
+    """Write a URL as it goes over the wire: the host by IDNA, the rest percent-encoded (RFC 3987 3.1)."""
+    if url.isascii():
+        return url
+    try:
+        parts = urlsplit(url)
+        userinfo, at, _ = parts.netloc.rpartition("@")
+        port = "" if parts.port is None else f":{parts.port}"
+        netloc = quote(userinfo, safe="%:!$&'()*+,;=") + at + _ascii_host(parts.hostname or "") + port
+    except ValueError as error:
+        raise InvalidURI(url, str(error)) from None
+    path, query = quote(parts.path, safe="%/:@!$&'()*+,;=~"), quote(parts.query, safe="%/?:@!$&'()*+,;=~")
+    return urlunsplit((parts.scheme, netloc, path, query, parts.fragment))
+
+
+def _ascii_host(host: str) -> str:
+    """Return the name as DNS and certificates have it (RFC 5890); ``ValueError`` if it has no such form."""
+    if host.isascii():
+        return host
+    if importlib.util.find_spec("idna"):  # the rules in force; Python's own are those of 2003
+        import idna
+
+        return idna.encode(host, uts46=True).decode()
+    return host.encode("idna").decode()
+
+
+def _deflate(compression: Literal["deflate"] | DeflateOptions | None) -> tuple[int, int, bool, bool, int] | None:
+    if compression is None:
+        return None
+    terms = compression if isinstance(compression, DeflateOptions) else DeflateOptions()
+    return (
+        terms.server_max_window_bits,
+        terms.client_max_window_bits,
+        terms.server_no_context_takeover,
+        terms.client_no_context_takeover,
+        terms.threshold,
+    )
+
+
+def _tls(options: TLSOptions, secure: bool) -> CoreTLS:
+    tls: CoreTLS = {
+        "min_version": _VERSIONS[options.min_version],
+        "max_version": _VERSIONS[options.max_version] if options.max_version else 0,
+        "insecure": int(not options.verify),
+        "no_resumption": int(not options.resumption),
+    }
+    tls["ca_file"] = _path(options.ca_file)
+    tls["ca_path"] = _path(options.ca_path)
+    tls["cert_file"] = _path(options.cert_file)
+    tls["key_file"] = _path(options.key_file)
+    tls["keylog_file"] = _path(options.keylog_file)
+    tls["ca_data"] = _pem(options.ca_data)
+    password = options.key_password
+    tls["key_password"] = password.decode("utf-8", "surrogateescape") if isinstance(password, bytes) else password
+    tls["ciphers"] = options.ciphers
+    tls["ciphersuites"] = options.ciphersuites
+    tls["alpn"] = ",".join(options.alpn) if options.alpn else None
+    tls["pins"] = ",".join(options.pins) if options.pins else None
+    if secure and options.verify and not (options.ca_file or options.ca_path or options.ca_data):
+        tls["system_ca_file"] = _system_ca_file()
+    return tls
+
+
+def _path(path: str | os.PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _pem(data: str | bytes | None) -> str | None:
+    """Return certificates as PEM text; DER has no other first byte than that of a sequence."""
+    if isinstance(data, bytes) and data[:1] == b"\x30":
+        return f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(data).decode()}-----END CERTIFICATE-----\n"
+    return data.decode("ascii", "replace") if isinstance(data, bytes) else data
+
+
+def _system_ca_file() -> str | None:
+    """Python's own default, which a wheel's OpenSSL does not know, or certifi's."""
+    import ssl
+
+    if path := ssl.get_default_verify_paths().cafile:
+        return path
+    if not importlib.util.find_spec("certifi"):
+        return None
+    import certifi
+
+    return certifi.where()
