@@ -70,34 +70,42 @@ def wrong_in_rooms(root: Path) -> Iterator[str]:
             yield f"the public header includes {name}"
 
 
-def imports(path: Path) -> Iterator[str]:
+def imports(path: Path, package: Path) -> Iterator[str]:
     """The modules of wsclient that a Python file of it imports; "" is the package itself."""
+    depth = len(path.relative_to(package).parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             dotted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
+            if 0 < node.level < depth:
+                continue  # a module of its own folder
             base = ("wsclient." if node.level else "") + (node.module or "")
             names = [alias.name for alias in node.names]
             whole = base.rstrip(".") == "wsclient"
             dotted = [f"wsclient.{name}" if name in ROW else "wsclient" for name in names] if whole else [base]
         else:
             continue
-        yield from (name.removeprefix("wsclient").strip(".") for name in dotted if name.split(".")[0] == "wsclient")
+        for name in dotted:
+            if name.split(".")[0] == "wsclient":
+                yield name.removeprefix("wsclient").strip(".").split(".")[0]
 
 
 def wrong_in_python(root: Path) -> Iterator[str]:
     """Imports of python/wsclient against the arrows."""
-    for path in sorted((root / "python/wsclient").glob("*.py")):
-        if path.stem == "__init__":
+    package = root / "python/wsclient"
+    for path in sorted(package.rglob("*.py")):
+        place = path.relative_to(package)
+        module = place.parts[0].removesuffix(".py")
+        if module == "__init__":
             continue
-        if path.stem not in ROW:
-            yield f"{path.name} has no place in the picture: give it a row in ROWS and in docs/architecture.md"
+        if module not in ROW:
+            yield f"{place} has no place in the picture: give it a row in ROWS and in docs/architecture.md"
             continue
-        for name in imports(path):
+        for name in imports(path, package):
             if name not in ROW:
-                yield f"{path.name} imports {name or 'the package itself'}"
-            elif ROW[name] > ROW[path.stem]:
-                yield f"{path.name} imports {name}"
+                yield f"{place} imports {name or 'the package itself'}"
+            elif ROW[name] > ROW[module]:
+                yield f"{place} imports {name}"
 
 
 def violations(root: Path) -> list[str]:

@@ -88,6 +88,11 @@ def test_a_server_in_a_test(root: Path) -> None:
     assert run_python(block(root, "python", "ChatServer()")) == ""
 
 
+def test_a_bad_network(root: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", (root / "docs/faults.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert run_python(code) == '{"user":{"name":"Anonym"},"message":{"text":"hi","text_len":2,"info":0}}\n'
+
+
 def test_the_command_lines(root: Path, chat_server: ChatServer) -> None:
     serve, chat, once = block(root, "", "wsclient serve").splitlines()
     with WSClient(chat_server.host, chat_server.port, "Bob") as bob:

@@ -121,7 +121,7 @@ def test_a_server_that_does_not_start_is_said(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_server_that_says_nothing_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wsclient.testing._DEADLINE", 0.2)
+    monkeypatch.setattr("wsclient.testing.chat_server._DEADLINE", 0.2)
     pid = tmp_path / "pid"
     deaf = program(tmp_path, f'trap "" TERM; echo $$ >{pid}; while :; do sleep 1; done')
     monkeypatch.setenv("WS_SERVER_BIN", str(deaf))

@@ -22,7 +22,7 @@ def server_program() -> Path:
 
     Raises ``FileNotFoundError`` if there is none.
     """
-    path = Path(os.environ.get("WS_SERVER_BIN") or Path(__file__).with_name("_bin") / "ws_server")
+    path = Path(os.environ.get("WS_SERVER_BIN") or Path(__file__).parent.with_name("_bin") / "ws_server")
     if not path.is_file():
         raise FileNotFoundError(f'no ws_server at {path}: run "pip install ." or set WS_SERVER_BIN')
     return path
