@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from certificates import Certificates
 from wsclient.testing import ChatServer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,6 +112,12 @@ def ws_server() -> Path:
         if path.is_file():
             return path
     raise AssertionError(f"no ws_server at {found}: run make c-server")
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates of all kinds."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

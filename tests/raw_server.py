@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable
@@ -109,14 +110,18 @@ class Peer:
 
 
 class RawServer:
-    """Serves one connection with a function, on a thread. What the function raises is raised at the block's end."""
+    """Serves one connection with a function, on a thread. What the function raises is raised at the block's end.
 
-    def __init__(self, serve: Callable[[Peer], object]) -> None:
+    With ``tls`` the function begins after the handshake, and the end comes without close_notify unless it sends that.
+    """
+
+    def __init__(self, serve: Callable[[Peer], object], tls: ssl.SSLContext | None = None) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(DEADLINE)
         self.port = self.listener.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}/"
+        self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.port}/"
         self.serve = serve
+        self.tls = tls
         self.error: BaseException | None = None
         self.thread = threading.Thread(target=self.run)
 
@@ -124,8 +129,8 @@ class RawServer:
         """Accept and serve."""
         try:
             sock, _ = self.listener.accept()
-            with sock:
-                sock.settimeout(DEADLINE)
+            sock.settimeout(DEADLINE)
+            with self.tls.wrap_socket(sock, server_side=True) if self.tls else sock as sock:
                 self.serve(Peer(sock))
         except BaseException as error:
             self.error = error
