@@ -78,7 +78,7 @@ static void set_lost(ws_tls* tls, int os_error) {
 /* Record why OpenSSL gave up. */
 static void set_failed(ws_tls* tls) {
     unsigned long code = ERR_peek_error(); /* the first is the nearest to the cause */
-    int os_error = tls->wire.os_error;
+    int os_error = tls->wire.read_error;
     if (tls->peer.failure.code) {
         ws_error_set(&tls->error, tls->peer.failure.code, "%s", ws_error_text(&tls->peer.failure));
     } else if (os_error && os_error != EAGAIN) {
@@ -118,7 +118,8 @@ static ssize_t read_some(ws_tls* tls, uint8_t* to, size_t n) {
     do {
         size_t part = 0;
         ERR_clear_error();
-        got = outcome(tls, SSL_read_ex(tls->ssl, to + total, n - total, &part), part);
+        int rc = SSL_read_ex(tls->ssl, to + total, n - total, &part);
+        got = outcome(tls, rc, part);
         if (got > 0) total += (size_t)got;
     } while (got > 0 && total < n && SSL_has_pending(tls->ssl));
     tls->unread = got > 0;
@@ -139,14 +140,12 @@ static ssize_t write_some(ws_tls* tls, const uint8_t* from, size_t n) {
     size_t part = 0;
     if (tls->error.code) return -EPROTO;
     int failed = ws_tls_wire_flush(&tls->wire);
-    if (failed == 0 && n == 0) return 0;
-    if (failed == 0) {
-        ERR_clear_error();
-        ssize_t written = outcome(tls, SSL_write_ex(tls->ssl, from, n < RECORD ? n : RECORD, &part), part);
-        return written == 0 ? -EPIPE : written; /* 0: the peer has ended the stream */
-    }
-    if (failed != -EAGAIN) set_lost(tls, -failed);
-    return failed == -EAGAIN ? failed : -EPROTO;
+    if (failed || n == 0) return failed;
+    ERR_clear_error();
+    int rc = SSL_write_ex(tls->ssl, from, n < RECORD ? n : RECORD, &part);
+    ssize_t written = outcome(tls, rc, part);
+    if (tls->wire.write_error) return -tls->wire.write_error;
+    return written == 0 ? -EPIPE : written; /* 0: the peer has ended the stream */
 }
 
 static ssize_t tls_write(ws_transport* transport, const uint8_t* from, size_t n) {
@@ -316,8 +315,7 @@ static int32_t done(ws_tls* tls) {
 }
 
 static int32_t go_on(ws_tls* tls) {
-    int failed = ws_tls_wire_flush(&tls->wire);
-    if (failed == -EAGAIN) return 0;
+    if (ws_tls_wire_flush(&tls->wire) == -EAGAIN) return 0;
     ERR_clear_error();
     ssize_t rc = outcome(tls, SSL_do_handshake(tls->ssl), 1);
     if (rc == -EAGAIN) return 0;

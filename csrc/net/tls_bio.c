@@ -10,24 +10,30 @@ static int bio_read(BIO* bio, char* to, size_t n, size_t* got) {
     ws_tls_wire* wire = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t rc = wire->below.ops->read(&wire->below, (uint8_t*)to, n);
-    wire->os_error = rc < 0 ? (int)-rc : 0;
+    wire->read_error = rc < 0 ? (int)-rc : 0;
     wire->ended = rc == 0;
     if (rc == -EAGAIN) BIO_set_retry_read(bio);
     *got = rc > 0 ? (size_t)rc : 0;
     return rc > 0;
 }
 
+static void broken(ws_tls_wire* wire, int os_error) {
+    wire->write_error = os_error;
+    ws_buf_free(&wire->unsent);
+}
+
 int ws_tls_wire_flush(ws_tls_wire* wire) {
     while (ws_buf_len(&wire->unsent)) {
         ssize_t rc = wire->below.ops->write(&wire->below, ws_buf_head(&wire->unsent), ws_buf_len(&wire->unsent));
+        if (rc == -EAGAIN) return -EAGAIN;
         if (rc < 0) {
-            wire->os_error = (int)-rc;
-            return (int)rc;
+            broken(wire, (int)-rc);
+        } else {
+            ws_buf_consume(&wire->unsent, (size_t)rc);
         }
-        ws_buf_consume(&wire->unsent, (size_t)rc);
     }
     ws_buf_free(&wire->unsent);
-    return 0;
+    return -wire->write_error;
 }
 
 /* Straight out as far as that goes; the rest is kept. */
@@ -36,19 +42,13 @@ static int bio_write(BIO* bio, const char* from, size_t n, size_t* written) {
     size_t sent = 0;
     BIO_clear_retry_flags(bio);
     *written = n;
-    while (sent < n && ws_buf_len(&wire->unsent) == 0) {
+    while (sent < n && ws_buf_len(&wire->unsent) == 0 && !wire->write_error) {
         ssize_t rc = wire->below.ops->write(&wire->below, (const uint8_t*)from + sent, n - sent);
         if (rc == -EAGAIN) break;
-        if (rc < 0) {
-            wire->os_error = (int)-rc;
-            return 0;
-        }
-        sent += (size_t)rc;
+        if (rc < 0) broken(wire, (int)-rc);
+        if (rc > 0) sent += (size_t)rc;
     }
-    if (sent < n && ws_buf_append(&wire->unsent, from + sent, n - sent)) {
-        wire->os_error = ENOMEM;
-        return 0;
-    }
+    if (!wire->write_error && ws_buf_append(&wire->unsent, from + sent, n - sent)) broken(wire, ENOMEM);
     return 1;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "net/tls_options.h"
+#include "net/tls_peer.h"
 #include "net/tls_verify.h"
 
 static int32_t fail(ws_error* error, const char* what, const char* which) {
@@ -95,6 +96,7 @@ static int32_t set_up_client(SSL_CTX* ctx, const wsTls* options, ws_tls_files* f
     if (!rc && !options->insecure) rc = ws_tls_trust_load(ctx, options, files, error);
     if (rc) return rc;
     ws_tls_verify_set_up(ctx, options);
+    ws_tls_peer_set_up(ctx, options);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     if (!options->noResumption) {
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -76,14 +76,15 @@ static bool load_folder(SSL_CTX* ctx, const char* path) {
     if (!folder) return false;
     const struct dirent* entry;
     char file[4096];
-    int before = count(ctx);
+    bool any = false;
     while ((entry = readdir(folder))) {
         int n = snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
-        if (entry->d_name[0] != '.' && n > 0 && (size_t)n < sizeof file) load_file(ctx, file);
+        if (entry->d_name[0] != '.' && n > 0 && (size_t)n < sizeof file) any = load_file(ctx, file) || any;
     }
     closedir(folder);
     ERR_clear_error();
-    return count(ctx) > before;
+    if (!any) errno = 0; /* what the last of the files met is not the reason */
+    return any;
 }
 
 static bool load_text(SSL_CTX* ctx, const char* pem) {
