@@ -7,8 +7,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
+policy=/usr/sbin/policy-rc.d
+sudo=()
 
 has_library() { pkg-config --exists "$1" 2>/dev/null; }
+has_daemon() { [ -x "/usr/sbin/$1" ] || command -v "$1" >/dev/null; }
 has_python() { "$python" -c "$1" 2>/dev/null; }
 
 # Prints the Debian packages for what is not there.
@@ -25,12 +28,17 @@ missing_packages() {
   if [ "$1" = fuzz ]; then
     ls /usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-* >/dev/null 2>&1 || echo clang-14 libclang-rt-14-dev
   fi
+  has_daemon tinyproxy || echo tinyproxy
+  has_daemon squid || echo squid-openssl
+  has_daemon danted || echo dante-server
+  ls /usr/lib/*/libnss_wrapper.so >/dev/null 2>&1 || echo libnss-wrapper
+  has_daemon nginx || echo nginx-light
+  has_daemon haproxy || echo haproxy
   has_python 'import ensurepip, venv' || echo python3-venv
   has_python 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' || echo python3-dev
 }
 
 install_packages() {
-  local sudo=()
   [ "$(id -u)" = 0 ] || sudo=(sudo -n)
   if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
     echo "setup: missing here, please install (Debian names): $*" >&2
@@ -38,7 +46,32 @@ install_packages() {
   fi
   echo "setup: installing $*"
   "${sudo[@]}" apt-get update -qq
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  without_daemons env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  disable_daemons "$@"
+}
+
+# Runs it as root, with Debian's packages told to start nothing: the tests start the proxies themselves.
+without_daemons() {
+  if [ ! -e "$policy" ]; then
+    trap '"${sudo[@]}" rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+    "${sudo[@]}" chmod 755 "$policy"
+  fi
+  "${sudo[@]}" "$@"
+}
+
+# Those that have just been installed shall not start at the next boot either.
+disable_daemons() {
+  command -v systemctl >/dev/null || return 0
+  local package
+  for package; do
+    case $package in
+      tinyproxy | haproxy) "${sudo[@]}" systemctl disable --quiet "$package" ;;
+      squid-openssl) "${sudo[@]}" systemctl disable --quiet squid ;;
+      dante-server) "${sudo[@]}" systemctl disable --quiet danted ;;
+      nginx-light) "${sudo[@]}" systemctl disable --quiet nginx ;;
+    esac
+  done
 }
 
 python_parts() {
