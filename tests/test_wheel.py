@@ -51,7 +51,7 @@ def metadata(wheel: Path) -> Message:
 
 
 def test_it_holds_the_package_and_nothing_else(root: Path, members: dict[str, zipfile.ZipInfo]) -> None:
-    sources = {f"wsclient/{path.name}" for path in (root / "python/wsclient").glob("*.py")}
+    sources = {str(path.relative_to(root / "python")) for path in (root / "python/wsclient").rglob("*.py")}
     extras = {"wsclient/py.typed", "wsclient/_core.pyi", "wsclient/_bin/ws_server"}
     native = {name for name in members if name.startswith("wsclient/_core.") and name.endswith(".so")}
     assert len(native) == 1
