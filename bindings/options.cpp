@@ -127,9 +127,10 @@ static const std::map<std::string, TlsSetter> tls_setters{
 };
 
 template <auto member> static void set_tls(Options& options, py::handle value, const char* name) {
-    for (const auto& [key, setting] : as<py::dict>(value, name)) {
+    if (!py::isinstance<py::dict>(value)) throw py::type_error(std::string(name) + " has the wrong type");
+    for (const auto& [key, setting] : py::reinterpret_borrow<py::dict>(value)) {
         auto setter = tls_setters.find(std::string(py::str(key)));
-        if (setter == tls_setters.end()) throw py::type_error("no such TLS option");
+        if (setter == tls_setters.end()) throw py::type_error("no such TLS option: " + std::string(py::str(key)));
         setter->second(options, options.engine.*member, setting, setter->first.c_str());
     }
 }

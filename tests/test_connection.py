@@ -122,8 +122,10 @@ def test_a_filtered_port_ends_by_the_deadline() -> None:
         "ws://127.0.0.1/#part",
         "ws://127.0.0.1/a b",
         "ws://127.0.0.1/\r\nX-Evil: 1",
-        "ws://127.0.0.1/é",
         "ws://[::1/",
+        "ws://[::é/",
+        "ws://127.0.0.1:é/",
+        "ws://xn--é.test/",
     ],
 )
 def test_a_bad_url_is_refused(url: str) -> None:

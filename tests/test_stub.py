@@ -105,8 +105,7 @@ def test_a_wrong_name_is_noticed(root: Path, tmp_path: Path, true: str, wrong: s
     ("true", "wrong", "method"),
     [
         ("def abort(self) -> None:", "def abort(self, hard: bool) -> None:", "abort"),
-        ("max_fragments: int = 131072", "max_fragments: int = 7", "__init__"),
-        ("url: str,\n        *,", "url: str,", "__init__"),
+        ("url: str, **options", "uri: str, **options", "__init__"),
         ('reason: str = ""', 'motive: str = ""', "close"),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
 import os
 from collections.abc import Sequence
 from typing import Literal, TypedDict, cast
@@ -101,8 +100,9 @@ def ascii_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         userinfo, at, _ = parts.netloc.rpartition("@")
+        host = _ascii_host(parts.hostname or "")
         port = "" if parts.port is None else f":{parts.port}"
-        netloc = quote(userinfo, safe="%:!$&'()*+,;=") + at + _ascii_host(parts.hostname or "") + port
+        netloc = quote(userinfo, safe="%:!$&'()*+,;=") + at + (f"[{host}]" if ":" in host else host) + port
     except ValueError as error:
         raise InvalidURI(url, str(error)) from None
     path, query = quote(parts.path, safe="%/:@!$&'()*+,;=~"), quote(parts.query, safe="%/?:@!$&'()*+,;=~")
@@ -113,11 +113,11 @@ def _ascii_host(host: str) -> str:
     """Return the name as DNS and certificates have it (RFC 5890); ``ValueError`` if it has no such form."""
     if host.isascii():
         return host
-    if importlib.util.find_spec("idna"):  # the rules in force; Python's own are those of 2003
-        import idna
-
-        return idna.encode(host, uts46=True).decode()
-    return host.encode("idna").decode()
+    try:
+        import idna  # the rules in force; Python's own are those of 2003
+    except ImportError:
+        return host.encode("idna").decode()
+    return idna.encode(host, uts46=True).decode()
 
 
 def _deflate(compression: Literal["deflate"] | DeflateOptions | None) -> tuple[int, int, bool, bool, int] | None:
@@ -174,8 +174,8 @@ def _system_ca_file() -> str | None:
 
     if path := ssl.get_default_verify_paths().cafile:
         return path
-    if not importlib.util.find_spec("certifi"):
+    try:
+        import certifi
+    except ImportError:
         return None
-    import certifi
-
     return certifi.where()
