@@ -92,6 +92,7 @@ static const bad bads[] = {
     {"ws://[::1/", "host"},
     {"ws://[/", "host"},
     {"ws://[", "host"},
+    {"ws://[1", "host"},
     {"ws://[fe80::1%25eth0]/", "host"},
     {"ws://[example]/", "host"},
     {"ws://::1/", "host"},
