@@ -11,24 +11,34 @@ typedef struct ws_url {
     bool secure; /* wss */
     bool ipv6;   /* the host is an IPv6 literal (kept without brackets) */
     char* host;
-    uint16_t port; /* 80 or 443 where the URL names none */
-    char* target;  /* path and query, at least "/" */
+    uint16_t port;         /* 80 or 443 where the URL names none */
+    char* target;          /* path and query, at least "/" */
+    char *user, *password; /* percent-decoded; NULL: none */
 } ws_url;
 
 /*
- * Parse; 0, or WS_ERR_URL (with a text that says which part is wrong) or WS_ERR_MEMORY. Refused: other schemes, user
- * names and passwords, fragments, control characters, spaces and non-ASCII bytes. Free with ws_url_free in any case.
+ * Parse; 0, or WS_ERR_URL (with a text that says which part is wrong, and never repeats a user or a password) or
+ * WS_ERR_MEMORY. Refused: other schemes, fragments, control characters (percent-encoded ones in user and password too),
+ * spaces and non-ASCII bytes, and a user name with a colon in it (RFC 7617 2). Free with ws_url_free in any case.
  */
 int32_t ws_url_parse(ws_url* url, const char* text, ws_error* error);
 
-void ws_url_free(ws_url* url);
+/*
+ * Resolve the value of a Location header, location[0..len), against the URL that was asked for (RFC 9110 10.2.2,
+ * RFC 3986 5.2). http stands for ws and https for wss; a fragment, and a user and a password there, are left out. Those
+ * of `base` go along to where ws_url_same_host allows it. 0, WS_ERR_REDIRECT or WS_ERR_MEMORY, with a text. Free `out`
+ * with ws_url_free in any case.
+ */
+int32_t ws_url_resolve(ws_url* out, const ws_url* base, const char* location, size_t len, ws_error* error);
 
 /*
- * host, host:port or [ipv6]:port in from[0..n). *host is a new string without brackets, *port stays what it is where
- * none is named. 0, WS_ERR_MEMORY, or WS_ERR_URL with what is wrong in *why (static text); *host may be set all the
- * same.
+ * May credentials for `a` be sent to `b`? To the same host and port, but from wss to wss only; and from ws on port 80
+ * to wss on port 443 of the same host.
  */
-int32_t ws_url_parse_place(const char* from, size_t n, char** host, bool* ipv6, uint16_t* port, const char** why);
+bool ws_url_same_host(const ws_url* a, const ws_url* b);
+
+/* Wipe and free. */
+void ws_url_free(ws_url* url);
 
 /* Write the Host header's value: host, brackets for IPv6, port unless it is the scheme's own. 0 or WS_ERR_MEMORY. */
 struct ws_buf;

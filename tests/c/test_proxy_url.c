@@ -107,7 +107,7 @@ static const bad bads[] = {
     {"socks5://user@h", "1 to 255"},
     {"socks5://user:@h", "1 to 255"},
     {"socks5h://:SECRET@h", "1 to 255"},
-    {"socks5h://@h", "1 to 255"},
+    {"socks5h://@h", "a user is missing"},
     {"http://u:SECRET%@h", "hexadecimal"},
     {"http://u:SECRET%4@h", "hexadecimal"},
     {"http://u:SECRET%4g@h", "hexadecimal"},
