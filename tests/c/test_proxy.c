@@ -234,6 +234,17 @@ TEST(a_refusal_says_what_to_do) {
     assert_fails(LOGIN_DIALOG("HTTP/1.1 418 A Teapot\r\n\r\n"), WS_ERR_PROXY_STATUS, "HTTP 418 A Teapot");
 }
 
+TEST(a_long_reason_is_cut) {
+    char text[300], reason[203] = " ";
+    memset(reason + 1, 'r', 201);
+    snprintf(text, sizeof text, "HTTP/1.1 400%s\r\n\r\n", reason);
+    outcome out = run(&(dialog){"http://p", &by_name, .turns[0] = text, .lengths[0] = strlen(text)});
+    assert_null(strstr(ws_error_text(&out.error), reason));
+    reason[201] = '\0';
+    assert_non_null(strstr(ws_error_text(&out.error), reason));
+    forget(&out);
+}
+
 TEST(the_head_of_a_refusal_is_kept) {
     static const char head[] = "HTTP/1.0 407 No\r\nProxy-Authenticate: Basic realm=\"x\"\r\n\r\n";
     outcome out = run_all_ways(HTTP_DIALOG("HTTP/1.1 100 Wait\r\n\r\nHTTP/1.0 407 No\r\n"
@@ -456,6 +467,12 @@ TEST(what_is_no_socks_is_told) {
                  "does not speak SOCKS5");
 }
 
+TEST(only_what_looks_like_http_is_taken_for_it) {
+    outcome out = run(&(dialog){"socks5h://p", &by_name, TURN(0, "\4\0")});
+    assert_string_equal(ws_error_text(&out.error), "proxy p:1080 does not speak SOCKS5");
+    forget(&out);
+}
+
 TEST(what_can_go_wrong_with_logging_in) {
     assert_fails((dialog){"socks5h://p", &by_name, TURN(0, "\5\xff")}, WS_ERR_PROXY, "nobody in without a login");
     assert_fails((dialog){"socks5h://u:secret@p", &by_name, TURN(0, "\5\xff")}, WS_ERR_PROXY, "none of the ways");
@@ -518,7 +535,10 @@ TEST(a_target_that_cannot_be_is_refused) {
 
 TEST(nothing_more_is_said_after_a_failure) {
     size_t len;
-    outcome out = run(&(dialog){"socks5h://u:p@p", &by_name, TURN(0, "\5\2"), TURN(1, "\1\1")});
+    outcome out;
+    begin(&HTTP_DIALOG(""), &out);
+    ws_proxy_written(&out.proxy, 10);
+    assert_int_equal(feed(&out, (const uint8_t*)"?", 1), WS_ERR_PROXY_HTTP);
     ws_proxy_output(&out.proxy, &len);
     assert_int_equal(len, 0);
     forget(&out);
@@ -533,6 +553,7 @@ int main(void) {
         cmocka_unit_test(an_interim_answer_comes_before_the_one_that_counts),
         cmocka_unit_test(every_other_status_is_a_refusal),
         cmocka_unit_test(a_refusal_says_what_to_do),
+        cmocka_unit_test(a_long_reason_is_cut),
         cmocka_unit_test(the_head_of_a_refusal_is_kept),
         cmocka_unit_test(without_a_head_there_is_none),
         cmocka_unit_test(what_is_no_http_is_told),
@@ -547,6 +568,7 @@ int main(void) {
         cmocka_unit_test(bound_addresses_of_all_types_are_skipped),
         cmocka_unit_test(every_reply_of_socks_is_told_in_words),
         cmocka_unit_test(what_is_no_socks_is_told),
+        cmocka_unit_test(only_what_looks_like_http_is_taken_for_it),
         cmocka_unit_test(what_can_go_wrong_with_logging_in),
         cmocka_unit_test(more_than_an_answer_of_socks_is_refused),
         cmocka_unit_test(an_answer_before_the_greeting_is_refused),
