@@ -5,7 +5,8 @@ static py::dict no_details(const std::string& url) {
     using namespace py::literals;
     return py::dict("url"_a = url, "opened"_a = false, "closed"_a = false, "os_error"_a = 0, "http_status"_a = 0,
                     "size"_a = 0, "max_size"_a = 0, "response"_a = py::none(), "received"_a = py::none(),
-                    "sent"_a = py::none(), "by"_a = 0, "timings"_a = py::none());
+                    "sent"_a = py::none(), "by"_a = 0, "timings"_a = py::none(), "body"_a = py::bytes(),
+                    "retry_after"_a = -1);
 }
 
 static py::dict details(const Client& client, const ws_failure& failure) {
@@ -13,7 +14,7 @@ static py::dict details(const Client& client, const ws_failure& failure) {
     ws_close_info info;
     ws_conn_close_info(client.conn, &info);
     size_t length;
-    const char* response = ws_conn_response(client.conn, &length);
+    const char* response = wsConnResponse(client.conn, &length);
     known["opened"] = ws_conn_opened(client.conn);
     known["closed"] = wsConnState(client.conn) >= WS_STATE_CLOSING;
     known["os_error"] = failure.os_error;
@@ -25,6 +26,8 @@ static py::dict details(const Client& client, const ws_failure& failure) {
     known["sent"] = close_frame(info.sent, info.sent_reason);
     known["by"] = static_cast<int>(info.by);
     known["timings"] = timings(client);
+    known["retry_after"] = wsConnRetryAfter(client.conn);
+    if (const char* body = wsConnResponseBody(client.conn, &length)) known["body"] = py::bytes(body, length);
     return known;
 }
 

@@ -38,6 +38,16 @@ py::tuple timings(const Client& client) {
     return py::make_tuple(spent.resolve, spent.tcp, spent.proxy, spent.tls, spent.upgrade);
 }
 
+static py::list redirects(const Client& client) {
+    py::list found;
+    const char *url, *head;
+    size_t length;
+    for (size_t i = 0; wsConnRedirect(client.conn, i, &url, &head, &length) == 1; i++) {
+        found.append(py::make_tuple(url, py::bytes(head, length)));
+    }
+    return found;
+}
+
 static py::object tls_info(const Client& client) {
     wsTlsInfo info;
     if (wsConnTls(client.conn, &info) != WS_OK) return py::none();
@@ -57,8 +67,8 @@ void bind_looking(ClientClass& client) {
     client.def("counters", &counters, "What went over the connection.");
     client.def_property_readonly("state", [](const Client& self) { return static_cast<int>(wsConnState(self.conn)); });
     client.def_property_readonly("subprotocol", [](const Client& self) { return ws_conn_subprotocol(self.conn); });
-    client.def_property_readonly("request", [](const Client& self) { return head_bytes(self, ws_conn_request); });
-    client.def_property_readonly("response", [](const Client& self) { return head_bytes(self, ws_conn_response); });
+    client.def_property_readonly("request", [](const Client& self) { return head_bytes(self, wsConnRequest); });
+    client.def_property_readonly("response", [](const Client& self) { return head_bytes(self, wsConnResponse); });
     client.def_property_readonly("local_address", [](const Client& self) { return address(self, false); });
     client.def_property_readonly("remote_address", [](const Client& self) { return address(self, true); });
     client.def_property_readonly("close_info", &close_info);
@@ -67,4 +77,9 @@ void bind_looking(ClientClass& client) {
     client.def_property_readonly("latency", &latency);
     client.def_property_readonly("timings", &timings);
     client.def_property_readonly("tls", &tls_info);
+    client.def_property_readonly("redirects", &redirects);
+    client.def_property_readonly("url", [](const Client& self) {
+        const char* elsewhere = wsConnUrl(self.conn);
+        return elsewhere ? std::string(elsewhere) : self.url;
+    });
 }

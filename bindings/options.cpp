@@ -163,6 +163,11 @@ static const Setters setters{
     {"unix", set_text<&wsOptions::unixPath>},
     {"local_address", set_local_address},
     {"socket_options", set_socket_options},
+    {"max_redirects",
+     [](Options& options, py::handle value, const char* name) {
+         auto most = as<int32_t>(value, name);
+         options.engine.maxRedirects = most > 0 ? most : -1;
+     }},
 };
 
 Options::Options(const std::string& url, const py::kwargs& given) {

@@ -83,6 +83,8 @@ def details(**known: Any) -> CoreDetails:
         "by": 0,
         "closed": False,
         "timings": None,
+        "body": b"",
+        "retry_after": -1,
     }
     return {**nothing, **known}  # type: ignore[typeddict-item]
 

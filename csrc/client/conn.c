@@ -21,11 +21,16 @@ static int32_t conn_init(wsConn* conn, const wsOptions* options) {
     int32_t rc = ws_settings_init(&conn->settings, options, &conn->failure);
     if (rc) return rc;
     conn->deadline = INT64_MAX;
+    return ws_conn_start_protocol(conn);
+}
+
+int32_t ws_conn_start_protocol(wsConn* conn) {
     ws_protocol_init_client(&conn->protocol, &conn->settings.limits, ws_sys_random);
-    rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
+    int32_t rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
     if (rc) return rc;
     conn->protocol.writer.threshold = conn->settings.compress_threshold;
     ws_buf* out = &conn->protocol.writer.out;
+    ws_buf_free(&conn->request);
     return ws_buf_append(&conn->request, ws_buf_head(out), ws_buf_len(out));
 }
 
@@ -66,6 +71,7 @@ void wsConnFree(wsConn* conn) {
     ws_tls_certificate_free(conn->tls_info.certificate);
     if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
     ws_protocol_free(&conn->protocol);
+    ws_redirects_free(&conn->redirects);
     ws_inbox_free(&conn->inbox);
     ws_pings_free(&conn->pings);
     ws_buf_free(&conn->request);

@@ -13,6 +13,7 @@
 #include "client/engine.h"
 #include "client/inbox.h"
 #include "client/pings.h"
+#include "client/redirects.h"
 #include "client/settings.h"
 #include "core/protocol.h"
 #include "net/thread.h"
@@ -40,6 +41,8 @@ struct wsConn {
     ws_dial_plan plan;      /* of the dial: points at settings, url and env_proxy */
     ws_proxy_url env_proxy; /* what the environment says */
     int64_t upgrade_began;  /* ns */
+    ws_redirects redirects;
+    bool refused; /* the answer is no upgrade: what is awaited is its body */
     ws_inbox inbox;
     double read_time;   /* of the last read, seconds since the epoch */
     bool unparsed;      /* bytes were read that `next` has not looked at */
@@ -81,6 +84,9 @@ static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
     return timeout == INT64_MAX ? INT64_MAX : now + timeout;
 }
 
+/* Make the request for settings.request, and be ready for its answer. 0 or a code. (conn.c) */
+int32_t ws_conn_start_protocol(wsConn* conn);
+
 /* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */
 bool ws_conn_write_out(wsConn* conn);
 
@@ -109,6 +115,18 @@ void ws_conn_open_timed_out(wsConn* conn);
 
 /* Opening has come to the next phase, or to its end: note how long it took. With the mutex held. */
 void ws_conn_note_times(wsConn* conn);
+
+/* The server has answered with something else than an upgrade: true if that is a redirect, which is now followed, or
+ * one that must not be: then the connection has ended. By the token's owner. */
+bool ws_conn_redirected(wsConn* conn);
+
+/* The upgrade is refused, and the body that says why is on its way: it gets a moment. By the token's owner. */
+void ws_conn_await_body(wsConn* conn);
+
+/* The URL of the request: settings' or where a redirect has led. */
+static inline const ws_url* ws_conn_url(const wsConn* conn) {
+    return conn->settings.request.url;
+}
 
 /* The waiters: join and leave take the mutex, wake needs it held. It counts as news. */
 void ws_conn_join(wsConn* conn, ws_waiter* waiter);

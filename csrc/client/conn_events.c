@@ -48,7 +48,7 @@ static void take_close(wsConn* conn, const ws_event* event) {
 /* The peer broke the protocol: say so in a close frame and end our side (RFC 6455 7.1.7). */
 static void take_failure(wsConn* conn, const ws_event* event) {
     if (event->code == 0) {
-        ws_conn_finish(conn, &conn->protocol.error);
+        if (!ws_conn_redirected(conn)) ws_conn_finish(conn, &conn->protocol.error);
         return;
     }
     ws_conn_lock(conn);
@@ -124,6 +124,7 @@ static bool next_parsed(wsConn* conn, wsEvent* out) {
         ws_event event = ws_protocol_next(&conn->protocol);
         if (event.type == WS_PROTOCOL_NONE) {
             conn->unparsed = false;
+            if (conn->protocol.phase == WS_PHASE_BODY) ws_conn_await_body(conn);
         } else if (digest(conn, &event, out)) {
             return true;
         }

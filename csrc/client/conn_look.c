@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 
 #include "client/conn.h"
+#include "core/retry_after.h"
 #include "net/tcp.h"
 
 wsState wsConnState(wsConn* conn) {
@@ -40,14 +41,42 @@ static const char* text_of(const ws_buf* buf, size_t* length) {
     return *length ? (const char*)ws_buf_head(buf) : NULL;
 }
 
-const char* ws_conn_request(wsConn* conn, size_t* length) {
+const char* wsConnRequest(wsConn* conn, size_t* length) {
     return text_of(&conn->request, length);
 }
 
-const char* ws_conn_response(wsConn* conn, size_t* length) {
+const char* wsConnResponse(wsConn* conn, size_t* length) {
     bool arrived = wsConnState(conn) != WS_STATE_CONNECTING; /* before, the owner may be writing it */
     *length = 0;
     return arrived ? text_of(&conn->protocol.head, length) : NULL;
+}
+
+const char* wsConnResponseBody(wsConn* conn, size_t* length) {
+    bool arrived = wsConnState(conn) != WS_STATE_CONNECTING;
+    *length = 0;
+    return arrived ? text_of(&conn->protocol.body, length) : NULL;
+}
+
+int64_t wsConnRetryAfter(wsConn* conn) {
+    size_t length;
+    ws_http_head head;
+    int64_t seconds;
+    const char* text = wsConnResponse(conn, &length);
+    if (!text || ws_http_parse_response(&head, text, length)) return -1;
+    return ws_http_retry_after(&head, (int64_t)conn->read_time, &seconds) ? seconds : -1;
+}
+
+const char* wsConnUrl(wsConn* conn) {
+    return wsConnState(conn) == WS_STATE_CONNECTING ? NULL : conn->redirects.url_text;
+}
+
+int32_t wsConnRedirect(wsConn* conn, size_t index, const char** url, const char** head, size_t* length) {
+    const ws_redirects* redirects = &conn->redirects;
+    if (wsConnState(conn) == WS_STATE_CONNECTING || index >= redirects->count) return 0;
+    *url = redirects->hops[index].url;
+    *head = redirects->hops[index].head;
+    *length = redirects->hops[index].head_len;
+    return 1;
 }
 
 const char* ws_conn_subprotocol(wsConn* conn) {

@@ -7,7 +7,7 @@
 
 /* The proxy for this server; NULL for none. */
 static int32_t choose_proxy(wsConn* conn, const ws_proxy_url** proxy, ws_error* error) {
-    const ws_url* url = &conn->settings.url;
+    const ws_url* url = ws_conn_url(conn);
     *proxy = conn->settings.proxy.host ? &conn->settings.proxy : NULL;
     if (!conn->settings.proxy_from_env) return WS_OK;
     ws_proxy_url_free(&conn->env_proxy);
@@ -18,21 +18,28 @@ static int32_t choose_proxy(wsConn* conn, const ws_proxy_url** proxy, ws_error* 
 
 static int32_t make_plan(wsConn* conn, ws_error* error) {
     const ws_settings* settings = &conn->settings;
+    const ws_url* url = ws_conn_url(conn);
     const ws_proxy_url* proxy;
     int32_t rc = choose_proxy(conn, &proxy, error);
     conn->plan = (ws_dial_plan){
-        .host = settings->url.host,
-        .ipv6 = settings->url.ipv6,
-        .port = settings->url.port,
+        .host = url->host,
+        .ipv6 = url->ipv6,
+        .port = url->port,
         .unix_path = settings->unix_path,
         .tcp = settings->tcp,
         .proxy = proxy,
         .user_agent = settings->request.user_agent,
-        .tls = settings->url.secure ? settings->tls : NULL,
-        .server_name = settings->server_hostname ? settings->server_hostname : settings->url.host,
+        .tls = url->secure ? settings->tls : NULL,
+        .server_name = settings->server_hostname ? settings->server_hostname : url->host,
         .proxy_tls = settings->proxy_tls,
     };
     return rc;
+}
+
+/* Begin; the times of dials before, which redirects have led away from, are added to. */
+static int32_t dial(wsConn* conn, ws_error* error) {
+    int32_t rc = make_plan(conn, error);
+    return rc ? rc : ws_dial_start(&conn->dial, &conn->plan, conn->spent, error);
 }
 
 /* The first step: its time is when the clock of open_timeout starts. */
@@ -41,15 +48,14 @@ static int32_t start(wsConn* conn, int64_t now, ws_error* error) {
     conn->deadline = ws_conn_after(now, conn->settings.open_timeout);
     ws_conn_unlock(conn);
     conn->started = true;
-    int32_t rc = make_plan(conn, error);
-    return rc ? rc : ws_dial_start(&conn->dial, &conn->plan, error);
+    return dial(conn, error);
 }
 
 /* ---- a step ---- */
 
 void ws_conn_note_times(wsConn* conn) {
     if (conn->transport.ops) {
-        conn->spent[WS_DIAL_DONE] = ws_sys_nanos() - conn->upgrade_began;
+        conn->spent[WS_DIAL_DONE] += ws_sys_nanos() - conn->upgrade_began;
     } else {
         ws_dial_times(&conn->dial, conn->spent);
     }
@@ -89,10 +95,66 @@ bool ws_conn_open_step(wsConn* conn, int64_t now) {
     return rc != 0;
 }
 
+/* ---- another answer than an upgrade ---- */
+
+/* Ask again, elsewhere. What says who we are stays with the host it was given for. */
+static void set_request(wsConn* conn) {
+    ws_request* request = &conn->settings.request;
+    request->url = &conn->redirects.url;
+    request->cookies = &conn->redirects.cookies;
+    request->foreign = !ws_url_same_host(&conn->settings.url, request->url);
+}
+
+static int32_t ask_again(wsConn* conn, ws_error* error) {
+    set_request(conn);
+    ws_conn_lock(conn);
+    ws_conn_note_times(conn);
+    conn->transport.ops->close(&conn->transport);
+    conn->transport.ops = NULL;
+    ws_protocol_free(&conn->protocol);
+    int32_t rc = ws_conn_start_protocol(conn);
+    ws_conn_unlock(conn);
+    if (!rc) rc = dial(conn, error);
+    conn->dial.generation = conn->generation + 1;
+    return rc;
+}
+
+bool ws_conn_redirected(wsConn* conn) {
+    size_t len = ws_buf_len(&conn->protocol.head);
+    const char* head = (const char*)ws_buf_head(&conn->protocol.head);
+    ws_error error = {0};
+    if (conn->protocol.error.code != WS_ERR_STATUS) return false;
+    int32_t rc =
+        ws_redirects_follow(&conn->redirects, ws_conn_url(conn), head, len, conn->settings.max_redirects, &error);
+    bool redirected = rc != 0;
+    if (rc == 1) rc = ask_again(conn, &error);
+    if (rc < 0) {
+        error.code = rc;
+        ws_conn_finish(conn, &error);
+    }
+    ws_error_clear(&error);
+    return redirected;
+}
+
+enum { BODY_TIMEOUT = 1000 }; /* ms for the body of a refusal */
+
+void ws_conn_await_body(wsConn* conn) {
+    if (conn->refused) return;
+    conn->refused = true;
+    int64_t deadline = ws_sys_now() + BODY_TIMEOUT;
+    ws_conn_lock(conn);
+    if (deadline < conn->deadline) conn->deadline = deadline;
+    ws_conn_unlock(conn);
+}
+
 /* ---- out of time ---- */
 
 void ws_conn_open_timed_out(wsConn* conn) {
     ws_error error = {0};
+    if (conn->refused) {
+        ws_conn_finish(conn, &conn->protocol.error); /* that much of the body will do */
+        return;
+    }
     char phase[256];
     ws_error_set(&error, WS_ERR_OPEN_TIMEOUT, "not open within open_timeout, %lld ms: still %s",
                  (long long)conn->settings.open_timeout,

@@ -18,7 +18,7 @@ static void count(_Atomic uint64_t* counter, uint64_t n) {
 /* The stream is over: by the peer's end (0) or an error (-errno). */
 static void stream_ended(wsConn* conn, ssize_t how) {
     ws_conn_spill(conn, true);
-    if (conn->ended) return;
+    if (conn->ended || !conn->transport.ops) return; /* that was a redirect */
     if (conn->lingering || conn->close_info.received) {
         ws_conn_finish(conn, NULL);
         return;
@@ -26,14 +26,14 @@ static void stream_ended(wsConn* conn, ssize_t how) {
     ws_error error = {0};
     char text[128];
     if (how == -EPROTO) conn->transport.ops->explain(&conn->transport, &error);
-    if (how < 0) {
+    if (how < 0 && !conn->refused) {
         if (!error.code) error.os_error = (int)-how;
-        ws_error_set(&error, WS_ERR_LOST, "connection to %s port %u lost: %s", conn->settings.url.host,
-                     conn->settings.url.port, ws_sys_error_text((int)-how, text, sizeof text));
+        ws_error_set(&error, WS_ERR_LOST, "connection to %s port %u lost: %s", ws_conn_url(conn)->host,
+                     ws_conn_url(conn)->port, ws_sys_error_text((int)-how, text, sizeof text));
     } else {
         ws_protocol_end(&conn->protocol);
     }
-    ws_conn_finish(conn, how < 0 ? &error : &conn->protocol.error);
+    ws_conn_finish(conn, error.code && !conn->refused ? &error : &conn->protocol.error);
     ws_error_clear(&error);
 }
 
@@ -61,7 +61,7 @@ static ssize_t receive(wsConn* conn) {
 /* At most `budget` reads. True if anything came. */
 static bool read_in(wsConn* conn, uint32_t budget) {
     bool any = false;
-    while (budget-- > 0 && !conn->ended && ws_conn_wants_bytes(conn)) {
+    while (budget-- > 0 && conn->transport.ops && ws_conn_wants_bytes(conn)) {
         ssize_t n = receive(conn);
         if (n == -EAGAIN) break;
         any = true;

@@ -138,10 +138,6 @@ typedef struct ws_failure {
 
 void ws_conn_failure(wsConn* conn, ws_failure* failure);
 
-/* The server's whole HTTP head and our request's, as they stood on the wire; NULL before. Valid until wsConnFree. */
-const char* ws_conn_response(wsConn* conn, size_t* length);
-const char* ws_conn_request(wsConn* conn, size_t* length);
-
 /* The agreed subprotocol, NULL for none. Valid until wsConnFree. */
 const char* ws_conn_subprotocol(wsConn* conn);
 

@@ -20,7 +20,8 @@ typedef struct ws_settings {
     bool proxy_from_env; /* else `proxy`, if it has a host */
     ws_proxy_url proxy;
     char *server_hostname, *unix_path; /* NULL: none */
-    ws_tcp_options tcp;                /* its socket options are ours */
+    int32_t max_redirects;
+    ws_tcp_options tcp; /* its socket options are ours */
 } ws_settings;
 
 /* Copy and check. WS_ERR_ARGUMENT, WS_ERR_URL, WS_ERR_MEMORY with a text; *settings is to be freed in any case. */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/basic_auth.h"
+
 static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 1.3 */
 
 /* Headers that the handshake writes itself; a second one would contradict it. */
@@ -108,12 +110,62 @@ static int32_t write_request_line(const ws_request* request, ws_buf* out) {
     return ws_buf_append_text(out, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
 }
 
+static bool has_header(const ws_request* request, const char* name) {
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0) return true;
+    }
+    return false;
+}
+
 /* A header that the caller's own headers may replace. */
 static int32_t write_default(const ws_request* request, const char* name, const char* value, ws_buf* out) {
-    for (size_t i = 0; i < request->header_count; i++) {
-        if (strcasecmp(request->headers[i].name, name) == 0) return WS_OK;
+    return has_header(request, name) ? WS_OK : write_header(out, name, value);
+}
+
+static int32_t write_login(const ws_request* request, ws_buf* out) {
+    const ws_url* url = request->url;
+    if (!url->user || has_header(request, "Authorization")) return WS_OK;
+    if (ws_buf_append_text(out, "Authorization: ") || ws_basic_auth_write(url->user, url->password, out)) {
+        return WS_ERR_MEMORY;
     }
-    return write_header(out, name, value);
+    return ws_buf_append_text(out, "\r\n");
+}
+
+static bool is_credential(const char* name) {
+    return strcasecmp(name, "Authorization") == 0 || strcasecmp(name, "Proxy-Authorization") == 0 ||
+           strcasecmp(name, "Cookie") == 0;
+}
+
+/* The caller's headers as they are; but Cookie is written apart. */
+static int32_t write_own(const ws_request* request, ws_buf* out) {
+    for (size_t i = 0; i < request->header_count; i++) {
+        const wsHeader* header = &request->headers[i];
+        if (strcasecmp(header->name, "Cookie") == 0 || (request->foreign && is_credential(header->name))) continue;
+        if (ws_buf_append_text(out, header->name) || ws_buf_append_text(out, ": ") ||
+            ws_buf_append_text(out, header->value) || ws_buf_append_text(out, "\r\n")) {
+            return WS_ERR_MEMORY;
+        }
+    }
+    return WS_OK;
+}
+
+/* The caller's and the store's in one header (RFC 6265 5.4). */
+static int32_t write_cookies(const ws_request* request, ws_buf* out) {
+    const char* before = "Cookie: ";
+    for (size_t i = 0; i < request->header_count && !request->foreign; i++) {
+        if (strcasecmp(request->headers[i].name, "Cookie") != 0) continue;
+        if (ws_buf_append_text(out, before) || ws_buf_append_text(out, request->headers[i].value)) return WS_ERR_MEMORY;
+        before = "; ";
+    }
+    ws_buf stored = {0};
+    int32_t rc = request->cookies ? ws_cookies_write(request->cookies, request->url, &stored) : WS_OK;
+    if (!rc && ws_buf_len(&stored)) {
+        rc = ws_buf_append_text(out, before);
+        if (!rc) rc = ws_buf_append(out, ws_buf_head(&stored), ws_buf_len(&stored));
+        before = "; ";
+    }
+    ws_buf_free(&stored);
+    return rc || *before == 'C' ? rc : ws_buf_append_text(out, "\r\n");
 }
 
 int32_t ws_handshake_write_request(const ws_request* request, const char* key, ws_buf* out) {
@@ -123,13 +175,7 @@ int32_t ws_handshake_write_request(const ws_request* request, const char* key, w
         return WS_ERR_MEMORY;
     }
     if (request->deflate && ws_extension_write_offer(request->deflate, out)) return WS_ERR_MEMORY;
-    for (size_t i = 0; i < request->header_count; i++) {
-        const wsHeader* header = &request->headers[i];
-        if (ws_buf_append_text(out, header->name) || ws_buf_append_text(out, ": ") ||
-            ws_buf_append_text(out, header->value) || ws_buf_append_text(out, "\r\n")) {
-            return WS_ERR_MEMORY;
-        }
-    }
+    if (write_login(request, out) || write_own(request, out) || write_cookies(request, out)) return WS_ERR_MEMORY;
     return ws_buf_append_text(out, "\r\n");
 }
 

@@ -3,6 +3,7 @@
 #define WS_CORE_HANDSHAKE_H
 
 #include "core/buf.h"
+#include "core/cookie.h"
 #include "core/error.h"
 #include "core/extension.h"
 #include "core/http1.h"
@@ -12,7 +13,7 @@ enum { WS_KEY_SIZE = 24, WS_ACCEPT_SIZE = 28 }; /* base64 characters of Sec-WebS
 
 /* What the client asks for. All borrowed. */
 typedef struct ws_request {
-    const ws_url* url;
+    const ws_url* url; /* its user and password go into Authorization, unless `headers` has one */
     const wsHeader* headers;
     size_t header_count;
     const char* origin;
@@ -20,6 +21,8 @@ typedef struct ws_request {
     size_t subprotocol_count;
     const char* user_agent;          /* NULL or "": none */
     const ws_deflate_terms* deflate; /* permessage-deflate on these terms; NULL: not offered */
+    const ws_cookies* cookies;       /* sent behind those in the caller's Cookie header; NULL: none */
+    bool foreign;                    /* a redirect has led to another host: credentials among `headers` stay behind */
 } ws_request;
 
 /* Make the key from 16 random bytes (RFC 6455 4.1, 7). */

@@ -55,7 +55,7 @@ static bool next_line(const char** at, const char* end, ws_slice* line) {
     return true;
 }
 
-static ws_slice trim(ws_slice slice) {
+ws_slice ws_slice_trim(ws_slice slice) {
     while (slice.len && blank(slice.at[0])) {
         slice.at++;
         slice.len--;
@@ -87,7 +87,7 @@ static bool parse_header(ws_http_header* header, ws_slice line) {
     size_t i = token_length(line);
     if (i == 0 || i == line.len || line.at[i] != ':') return false;
     header->name = (ws_slice){line.at, i};
-    header->value = trim((ws_slice){line.at + i + 1, line.len - i - 1});
+    header->value = ws_slice_trim((ws_slice){line.at + i + 1, line.len - i - 1});
     return all_values(header->value);
 }
 
@@ -110,7 +110,7 @@ static bool parse_status_line(ws_http_head* head, ws_slice line) {
         head->status = head->status * 10 + (line.at[i] - '0');
     }
     if (head->status < 100 || (line.len > 12 && line.at[12] != ' ')) return false;
-    head->reason = trim((ws_slice){line.at + 12, line.len - 12});
+    head->reason = ws_slice_trim((ws_slice){line.at + 12, line.len - 12});
     return all_values(head->reason);
 }
 
@@ -165,13 +165,21 @@ const ws_slice* ws_http_header_value(const ws_http_head* head, const char* name,
     return *count == 1 ? value : NULL;
 }
 
-bool ws_http_list_next(ws_slice* list, ws_slice* item) {
-    if (!list->at) return false;
-    const char* comma = list->len ? memchr(list->at, ',', list->len) : NULL;
-    size_t n = comma ? (size_t)(comma - list->at) : list->len;
-    *item = trim((ws_slice){list->at, n});
-    *list = comma ? (ws_slice){comma + 1, list->len - n - 1} : (ws_slice){NULL, 0};
+bool ws_slice_cut(ws_slice* rest, char separator, ws_slice* item) {
+    if (!rest->at) return false;
+    const char* at = rest->len ? memchr(rest->at, separator, rest->len) : NULL;
+    size_t n = at ? (size_t)(at - rest->at) : rest->len;
+    *item = ws_slice_trim((ws_slice){rest->at, n});
+    *rest = at ? (ws_slice){at + 1, rest->len - n - 1} : (ws_slice){NULL, 0};
     return true;
+}
+
+bool ws_http_list_next(ws_slice* list, ws_slice* item) {
+    return ws_slice_cut(list, ',', item);
+}
+
+bool ws_http_interim(const ws_http_head* head) {
+    return head->status < 200 && head->status != 101;
 }
 
 bool ws_http_has_token(const ws_http_head* head, const char* name, const char* token) {
@@ -200,5 +208,5 @@ bool ws_http_name_ok(const char* name) {
 
 bool ws_http_value_ok(const char* value) {
     ws_slice slice = {value, strlen(value)};
-    return all_values(slice) && trim(slice).len == slice.len;
+    return all_values(slice) && ws_slice_trim(slice).len == slice.len;
 }

@@ -46,6 +46,9 @@ const char* ws_http_parse_request(ws_http_head* head, const char* text, size_t n
 bool ws_http_proxy_response_prefix(const char* text, size_t n);
 const char* ws_http_parse_proxy_response(ws_http_head* head, const char* text, size_t n);
 
+/* Is it an interim response, before the one that counts (RFC 9110 15.2)? 101 is none: another protocol follows it. */
+bool ws_http_interim(const ws_http_head* head);
+
 /* The only header of that name (ASCII case ignored), NULL if there is none or more than one; *count is how many. */
 const ws_slice* ws_http_header_value(const ws_http_head* head, const char* name, size_t* count);
 
@@ -54,6 +57,15 @@ bool ws_http_has_token(const ws_http_head* head, const char* name, const char* t
 
 /* Walk a comma-separated list: the next element without white space around it into *item; false at its end. */
 bool ws_http_list_next(ws_slice* list, ws_slice* item);
+
+/* Without white space around it. */
+ws_slice ws_slice_trim(ws_slice slice);
+
+/*
+ * Cut off what is before the first separator, or all where there is none, without white space around it into *item.
+ * *rest is what follows; its `at` is NULL, and the next call false, when nothing does.
+ */
+bool ws_slice_cut(ws_slice* rest, char separator, ws_slice* item);
 
 bool ws_slice_equal(ws_slice slice, const char* text);        /* exactly */
 bool ws_slice_equal_nocase(ws_slice slice, const char* text); /* ASCII case ignored */

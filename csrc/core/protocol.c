@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/redirect.h"
+
 static const ws_event no_event = {WS_PROTOCOL_NONE, NULL, 0, 0};
 
 void ws_protocol_init_client(ws_protocol* protocol, const ws_limits* limits, ws_random_fn random) {
@@ -20,6 +22,7 @@ void ws_protocol_free(ws_protocol* protocol) {
     ws_reader_free(&protocol->reader);
     ws_writer_free(&protocol->writer);
     ws_buf_free(&protocol->head);
+    ws_buf_free(&protocol->body);
     ws_buf_free(&protocol->extension);
     ws_error_clear(&protocol->error);
 }
@@ -119,9 +122,26 @@ static int32_t check_answer(ws_protocol* protocol, const ws_http_head* head) {
     return rc;
 }
 
+/* The body of a refusal, as far as it is there. */
+static ws_event next_body(ws_protocol* protocol) {
+    ws_buf* in = &protocol->reader.in;
+    int32_t rc = ws_http_body_feed(&protocol->body_state, ws_buf_head(in), ws_buf_len(in), &protocol->body);
+    ws_buf_consume(in, ws_buf_len(in));
+    return rc || protocol->body_state.done ? fail_opening(protocol) : no_event; /* the refusal stays the error */
+}
+
+/* What a redirect says is in its head; else the body is worth waiting for. */
+static ws_event refused(ws_protocol* protocol, const ws_http_head* head) {
+    ws_http_body_init(&protocol->body_state, head);
+    if (ws_redirect_is_one(head) || protocol->body_state.done) return fail_opening(protocol);
+    protocol->phase = WS_PHASE_BODY;
+    return next_body(protocol);
+}
+
 static ws_event client_opened(ws_protocol* protocol, const ws_http_head* head) {
     int32_t rc = check_answer(protocol, head);
     protocol->subprotocols = NULL;
+    if (rc == WS_ERR_STATUS) return refused(protocol, head);
     if (rc) return fail_opening(protocol);
     protocol->phase = WS_PHASE_FRAMES;
     return (ws_event){.type = WS_PROTOCOL_OPEN};
@@ -147,6 +167,14 @@ static ws_event server_requested(ws_protocol* protocol, const ws_http_head* head
     return (ws_event){.type = WS_PROTOCOL_REQUEST};
 }
 
+/* An answer before the answer (RFC 9110 15.2): step over it. */
+static ws_event skip_interim(ws_protocol* protocol) {
+    protocol->interim += ws_buf_len(&protocol->head);
+    ws_buf_consume(&protocol->head, ws_buf_len(&protocol->head));
+    protocol->scanned = 0;
+    return no_event;
+}
+
 /* The whole head is there: keep it, and judge it. */
 static ws_event head_arrived(ws_protocol* protocol, size_t n) {
     ws_http_head head;
@@ -158,22 +186,45 @@ static ws_event head_arrived(ws_protocol* protocol, size_t n) {
     const char* wrong =
         protocol->server ? ws_http_parse_request(&head, text, n) : ws_http_parse_response(&head, text, n);
     if (wrong) return head_error(protocol, WS_ERR_HTTP, "the peer's HTTP head is malformed: ", wrong);
+    if (head.status >= 100 && head.status < 200 && head.status != 101) return skip_interim(protocol);
     return protocol->server ? server_requested(protocol, &head) : client_opened(protocol, &head);
 }
 
-static ws_event next_head(ws_protocol* protocol) {
+/* Does that begin like a record of TLS: an alert, or a handshake (RFC 8446 5.1)? */
+static bool looks_like_tls(const char* text, size_t n) {
+    return n >= 2 && (text[0] == 0x15 || text[0] == 0x16) && text[1] == 0x03;
+}
+
+static ws_event no_http(ws_protocol* protocol, const char* text, size_t n) {
+    if (protocol->server) return head_error(protocol, WS_ERR_HTTP, "the peer does not speak HTTP/1.1", "");
+    if (n == 1 && (text[0] == 0x15 || text[0] == 0x16)) return no_event; /* the next byte tells */
+    bool tls = looks_like_tls(text, n);
+    return head_error(protocol, WS_ERR_HTTP, "the peer does not speak HTTP/1.1", tls ? " but TLS: use wss://" : "");
+}
+
+static ws_event one_head(ws_protocol* protocol) {
     const char* text = (const char*)ws_buf_head(&protocol->reader.in);
     size_t have = ws_buf_len(&protocol->reader.in);
     if (have == 0) return no_event;
     if (!(protocol->server ? ws_http_request_prefix(text, have) : ws_http_response_prefix(text, have))) {
-        return head_error(protocol, WS_ERR_HTTP, "the peer does not speak HTTP/1.1", "");
+        return no_http(protocol, text, have);
     }
     size_t n = ws_http_head_length(text, have, &protocol->scanned);
-    if ((n ? n : have) > protocol->limits.max_head) {
+    if (protocol->interim + (n ? n : have) > protocol->limits.max_head) {
         protocol->status = 431;
         return head_error(protocol, WS_ERR_HEAD_TOO_BIG, "the peer's HTTP head is longer than max_head allows", "");
     }
     return n ? head_arrived(protocol, n) : no_event;
+}
+
+static ws_event next_head(ws_protocol* protocol) {
+    size_t before;
+    ws_event event;
+    do {
+        before = protocol->interim;
+        event = one_head(protocol);
+    } while (protocol->interim != before); /* that one was none: the next may be there */
+    return event;
 }
 
 /* ---- receiving ---- */
@@ -218,6 +269,7 @@ static ws_event_type event_type(uint8_t opcode) {
 
 ws_event ws_protocol_next(ws_protocol* protocol) {
     if (protocol->phase == WS_PHASE_HEAD) return next_head(protocol);
+    if (protocol->phase == WS_PHASE_BODY) return next_body(protocol);
     if (protocol->phase != WS_PHASE_FRAMES) return no_event;
     ws_incoming incoming = {0};
     int32_t rc = ws_reader_next(&protocol->reader, &incoming, &protocol->error);
@@ -228,6 +280,7 @@ ws_event ws_protocol_next(ws_protocol* protocol) {
 
 ws_event ws_protocol_end(ws_protocol* protocol) {
     if (ws_protocol_finished(protocol)) return no_event;
+    if (protocol->phase == WS_PHASE_BODY) return fail_opening(protocol);
     if (protocol->phase == WS_PHASE_FRAMES) {
         protocol->reader.done = true;
         ws_error_set(&protocol->error, WS_ERR_LOST, "the peer ended the stream without a closing handshake");

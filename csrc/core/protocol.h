@@ -10,12 +10,14 @@
 #define WS_CORE_PROTOCOL_H
 
 #include "core/handshake.h"
+#include "core/http_body.h"
 #include "core/reader.h"
 #include "core/writer.h"
 
 typedef enum ws_phase {
     WS_PHASE_HEAD,    /* waiting for the other side's HTTP head */
     WS_PHASE_REQUEST, /* server: a request is there, waiting for accept or refuse */
+    WS_PHASE_BODY,    /* client: the upgrade is refused; the body may say why */
     WS_PHASE_FRAMES,
     WS_PHASE_FAILED, /* the handshake failed */
 } ws_phase;
@@ -45,7 +47,10 @@ typedef struct ws_protocol {
     ws_limits limits;
     ws_error error; /* of the receiving half */
     size_t scanned; /* how far the search for the head's end has come */
+    size_t interim; /* bytes of interim responses, which count as head */
     ws_buf head;    /* the other side's head, kept for who wants to look at it */
+    ws_buf body;    /* client: of a response that refuses, its first WS_BODY_MAX bytes */
+    ws_http_body body_state;
     char key[WS_KEY_SIZE + 1];
     int status;                      /* server: what to refuse with */
     const char* const* subprotocols; /* client: offered; borrowed until OPEN */

@@ -1,36 +1,9 @@
 #include "core/proxy_http.h"
 
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "core/basic_auth.h"
 #include "core/http1.h"
-
-static size_t base64_length(size_t n) {
-    return (n + 2) / 3 * 4;
-}
-
-static size_t login_length(const ws_proxy_url* url) {
-    return url->user ? strlen(url->user) + 1 + (url->password ? strlen(url->password) : 0) : 0;
-}
-
-/* The credentials of the Basic scheme (RFC 7617 2). The room was reserved: nothing is left behind in memory given back.
- */
-static int32_t write_login(const ws_proxy_url* url, ws_buf* out) {
-    size_t n = login_length(url);
-    if (n == 0) return WS_OK;
-    char* login = malloc(n + 1);
-    if (!login) return WS_ERR_MEMORY;
-    snprintf(login, n + 1, "%s:%s", url->user, url->password ? url->password : "");
-    ws_buf_append_text(out, "Proxy-Authorization: Basic ");
-    EVP_EncodeBlock(ws_buf_tail(out), (const unsigned char*)login, (int)n);
-    out->end += base64_length(n);
-    OPENSSL_cleanse(login, n);
-    free(login);
-    return ws_buf_append_text(out, "\r\n");
-}
 
 static void write_line(ws_buf* out, const char* before, const char* value, const char* after) {
     ws_buf_append_text(out, before);
@@ -42,11 +15,15 @@ int32_t ws_proxy_http_start(ws_proxy* proxy, const ws_proxy_url* url, const char
     enum { FIXED = 256 }; /* more than the words between the values */
     size_t agent = user_agent ? strlen(user_agent) : 0;
     ws_buf* out = &proxy->out;
-    if (ws_buf_reserve(out, FIXED + 2 * WS_PROXY_PLACE + agent + base64_length(login_length(url))))
-        return WS_ERR_MEMORY;
+    size_t login = ws_basic_auth_length(url->user, url->password);
+    if (ws_buf_reserve(out, FIXED + 2 * WS_PROXY_PLACE + agent + login)) return WS_ERR_MEMORY;
     write_line(out, "CONNECT ", proxy->target, " HTTP/1.1\r\n");
     write_line(out, "Host: ", proxy->target, "\r\n");
-    if (write_login(url, out)) return WS_ERR_MEMORY;
+    if (url->user) {
+        ws_buf_append_text(out, "Proxy-Authorization: ");
+        if (ws_basic_auth_write(url->user, url->password, out)) return WS_ERR_MEMORY;
+        ws_buf_append_text(out, "\r\n");
+    }
     if (agent) write_line(out, "User-Agent: ", user_agent, "\r\n");
     ws_buf_append_text(out, "\r\n");
     proxy->turn = ws_buf_len(out);
@@ -88,11 +65,6 @@ static int32_t refused(const ws_proxy* proxy, const ws_http_head* head, ws_error
                         (int)(reason.len < 200 ? reason.len : 200), reason.at, refusal_hint(proxy, head->status));
 }
 
-/* An interim answer comes before the one that counts (RFC 9110 15.2); 101 would be another protocol. */
-static bool interim(const ws_http_head* head) {
-    return head->status < 200 && head->status != 101;
-}
-
 static int32_t decide(ws_proxy* proxy, const ws_http_head* head, ws_error* error) {
     if (head->status / 100 != 2) return refused(proxy, head, error);
     if (proxy->turn == 0) return 1;
@@ -112,7 +84,7 @@ int32_t ws_proxy_http_step(ws_proxy* proxy, ws_error* error) {
             return ws_error_set(error, WS_ERR_PROXY_HTTP, "proxy %s gave no HTTP answer: %s", proxy->proxy, wrong);
         }
         proxy->head_len = length;
-        if (!interim(&head)) return decide(proxy, &head, error);
+        if (!ws_http_interim(&head)) return decide(proxy, &head, error);
         proxy->head_at += length;
         proxy->head_len = proxy->scanned = 0;
     }

@@ -47,8 +47,9 @@ static int32_t resolve_next_hop(ws_dial* dial, ws_error* error) {
     return ws_resolve_start(&dial->job, host, port, error);
 }
 
-int32_t ws_dial_start(ws_dial* dial, const ws_dial_plan* plan, ws_error* error) {
+int32_t ws_dial_start(ws_dial* dial, const ws_dial_plan* plan, const int64_t spent[WS_DIAL_DONE], ws_error* error) {
     *dial = (ws_dial){.plan = plan, .phase_began = ws_sys_nanos()};
+    memcpy(dial->spent, spent, sizeof dial->spent);
     dial->target = (ws_proxy_target){.host = plan->host, .ipv6 = plan->ipv6, .port = plan->port};
     if (plan->unix_path) return start_unix(dial, error);
     /* SOCKS5 wants an address; SOCKS5H a name, but a literal is none. */

@@ -47,8 +47,11 @@ typedef struct ws_dial {
     uint32_t generation;
 } ws_dial;
 
-/* Begin. 0, or WS_ERR_RESOLVE, _SYSTEM, _MEMORY, _CONNECT. Free with ws_dial_free in any case. */
-int32_t ws_dial_start(ws_dial* dial, const ws_dial_plan* plan, ws_error* error);
+/*
+ * Begin; `spent` is what dials before took, to be added to. 0, or WS_ERR_RESOLVE, _SYSTEM, _MEMORY, _ARGUMENT. Free
+ * with ws_dial_free in any case.
+ */
+int32_t ws_dial_start(ws_dial* dial, const ws_dial_plan* plan, const int64_t spent[WS_DIAL_DONE], ws_error* error);
 
 /* Go on: 1 and a transport that is the caller's, 0 while it waits, or the code of what failed, with its text. */
 int32_t ws_dial_step(ws_dial* dial, int64_t now, ws_transport* transport, ws_error* error);

@@ -143,5 +143,13 @@ class WSClient:
         """Version, cipher, ALPN, whether it was resumed, and the server's certificate; ``None`` without TLS."""
 
     @property
+    def url(self) -> str:
+        """The URL asked last: the one given, or where a redirect has led."""
+
+    @property
+    def redirects(self) -> list[tuple[str, bytes]]:
+        """The redirects followed: the URL asked, and the head of its answer."""
+
+    @property
     def latency(self) -> float:
         """The last round trip of a ping in seconds, 0 before the first."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Sequence
+from http.cookiejar import CookieJar
 from typing import Literal, TypedDict, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from . import _core
+from ._cookies import cookie_header, keep_cookies
 from .exceptions import InvalidURI
 from .options import ClientOptions, DeflateOptions, header_items
 from .tls import TLSOptions
@@ -43,6 +45,7 @@ class CoreOptions(TypedDict, total=False):
     headers: Sequence[tuple[str, str]]
     origin: str | None
     subprotocols: Sequence[str]
+    max_redirects: int
     user_agent: str | None
     """``None``: the default, ``""``: no header."""
     open_timeout: float | None
@@ -64,17 +67,40 @@ class CoreOptions(TypedDict, total=False):
     socket_options: Sequence[tuple[int, int, int | bytes]]
 
 
-def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
+def open_handle(url: str, options: ClientOptions) -> _core.WSClient:
+    """Make the native handle and connect: one attempt, for which the bearer token is asked anew."""
+    token = options.bearer_token() if callable(options.bearer_token) else options.bearer_token
+    headers = [] if token is None else [("Authorization", f"Bearer {token}")]
+    url = ascii_url(url)
+    handle = new_handle(url, options, headers)
+    try:
+        handle.open()
+    finally:
+        if isinstance(options.cookies, CookieJar):
+            _keep_cookies(options.cookies, handle, url)
+    return handle
+
+
+def _keep_cookies(jar: CookieJar, handle: _core.WSClient, url: str) -> None:
+    for asked, head in handle.redirects:
+        keep_cookies(jar, asked, head)
+    if handle.response:
+        keep_cookies(jar, handle.url, handle.response)
+
+
+def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str, str]] = ()) -> _core.WSClient:
     """Make the native handle for a URL and options, not yet connected."""
     if not isinstance(cast("object", url), str):
         raise TypeError(f"url must be str, not {type(url).__name__}")
+    url = ascii_url(url)
     secure = url[:4].lower() == "wss:"
     return _core.WSClient(
-        ascii_url(url),
-        headers=header_items(options.additional_headers),
+        url,
+        headers=[*credentials, *_headers(url, options)],
         origin=options.origin,
         subprotocols=options.subprotocols or (),
         user_agent=options.user_agent_header or "",
+        max_redirects=options.max_redirects,
         open_timeout=options.open_timeout,
         close_timeout=options.close_timeout,
         write_timeout=options.write_timeout,
@@ -91,6 +117,12 @@ def new_handle(url: str, options: ClientOptions) -> _core.WSClient:
         local_address=options.local_addr,
         socket_options=options.socket_options or (),
     )
+
+
+def _headers(url: str, options: ClientOptions) -> list[tuple[str, str]]:
+    headers = header_items(options.additional_headers)
+    cookies = cookie_header(options.cookies, url)
+    return headers if cookies is None else [*headers, ("Cookie", cookies)]
 
 
 def ascii_url(url: str) -> str:

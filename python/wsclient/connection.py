@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
-from ._handle import new_handle
+from ._handle import open_handle
 from .exceptions import ConcurrencyError, ConnectionClosedOK, WebSocketException
 from .models import CloseInfo, Data, Request, Response, State, Stats, Timings
-from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, SocketOptions
+from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
 from .tls import PathLike, TLSInfo, TLSOptions
 
 T = TypeVar("T")
@@ -27,6 +27,9 @@ def connect(
     origin: str | None = None,
     subprotocols: Sequence[str] | None = None,
     user_agent_header: str | None = USER_AGENT,
+    cookies: Cookies | None = None,
+    bearer_token: BearerToken | None = None,
+    max_redirects: int = 10,
     open_timeout: float | None = 10,
     ping_timeout: float | None = 20,
     close_timeout: float | None = 10,
@@ -65,6 +68,9 @@ def connect(
         origin=origin,
         subprotocols=subprotocols,
         user_agent_header=user_agent_header,
+        cookies=cookies,
+        bearer_token=bearer_token,
+        max_redirects=max_redirects,
         open_timeout=open_timeout,
         ping_timeout=ping_timeout,
         close_timeout=close_timeout,
@@ -83,9 +89,7 @@ def connect(
         socket_options=socket_options,
         logger=logger,
     )
-    handle = new_handle(url, options)
-    handle.open()
-    return Connection(handle, options)
+    return Connection(open_handle(url, options), options)
 
 
 class Connection:

@@ -164,7 +164,10 @@ class InvalidMessage(InvalidHandshake):
 
 
 class InvalidStatus(InvalidHandshake):
-    """The server refused the upgrade; see ``response.status_code`` and ``response.headers``."""
+    """The server refused the upgrade; see ``response.status_code``, ``response.headers`` and ``response.body``."""
+
+    retry_after: float | None = None
+    """Seconds that the server asks to wait before trying again (RFC 9110 10.2.3); ``None``: it does not say."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response)
@@ -293,6 +296,8 @@ class CoreDetails(TypedDict):
     by: int
     closed: bool
     timings: tuple[float, float, float, float, float] | None
+    body: bytes
+    retry_after: int
 
 
 ERRORS: dict[str, type[Exception]] = {
@@ -392,7 +397,10 @@ def _lost(message: str, details: CoreDetails) -> Exception:
 
 def _status(message: str, details: CoreDetails) -> InvalidStatus:
     head = details["response"]
-    return InvalidStatus(Response.parse(head) if head else Response(details["http_status"]))
+    error = InvalidStatus(Response.parse(head, details["body"]) if head else Response(details["http_status"]))
+    if details["retry_after"] >= 0:
+        error.retry_after = details["retry_after"]
+    return error
 
 
 def _proxy_status(message: str, details: CoreDetails) -> InvalidProxyStatus:

@@ -234,18 +234,20 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """The HTTP response of an opening handshake (RFC 6455 4.2.2), without its body."""
+    """The HTTP response of an opening handshake (RFC 6455 4.2.2)."""
 
     status_code: int
     reason_phrase: str = ""
     headers: Headers = field(default_factory=Headers)
+    body: bytes = field(default=b"", repr=False)
+    """Of one that refuses to upgrade: its first 8 KiB, or what of it came within a second."""
 
     @classmethod
-    def parse(cls, head: bytes) -> Response:
+    def parse(cls, head: bytes, body: bytes = b"") -> Response:
         """Make it from the head as it stood on the wire; ``ValueError`` if that is not a response."""
         line, headers = _split(head)
         _version, status, *reason = line.split(" ", 2)
-        return cls(int(status), "".join(reason), headers)
+        return cls(int(status), "".join(reason), headers, body)
 
 
 def _split(head: bytes) -> tuple[str, Headers]:

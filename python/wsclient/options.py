@@ -6,8 +6,10 @@ import logging
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
 from typing import Literal, TypeAlias, cast
 
 from .tls import PathLike, TLSOptions, check_tls
@@ -19,6 +21,12 @@ HeadersLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
 
 SocketOptions: TypeAlias = Sequence[tuple[int, int, int | bytes]]
 """Calls of ``setsockopt``: level, name and value of each."""
+
+Cookies: TypeAlias = Mapping[str, str] | CookieJar
+"""Cookies to send: names and values, or a jar, which also keeps those that the server sets."""
+
+BearerToken: TypeAlias = str | Callable[[], str]
+"""A token, or what is asked for one at each attempt to connect."""
 
 USER_AGENT = f"Python/{'.'.join(platform.python_version_tuple()[:2])} wsclient/{__version__}"
 
@@ -66,6 +74,13 @@ class ClientOptions:
     """Subprotocols offered, in order of preference (RFC 6455 1.9)."""
     user_agent_header: str | None = USER_AGENT
     """The ``User-Agent`` header; ``None``: no header."""
+    cookies: Cookies | None = field(default=None, repr=False)
+    """Cookies for the server (RFC 6265). A ``http.cookiejar.CookieJar`` also takes those that the server sets."""
+    bearer_token: BearerToken | None = field(default=None, repr=False)
+    """Send ``Authorization: Bearer`` with this token (RFC 6750); a callable is asked for it at each attempt."""
+    max_redirects: int = 10
+    """Redirects to follow (301, 302, 303, 307, 308); 0: none. Never from ``wss`` to ``ws``; credentials and cookies of
+    these options stay with the URL's host."""
     open_timeout: float | None = 10
     """Seconds for resolving, connecting and upgrading together; ``None``: no limit."""
     ping_timeout: float | None = 20
@@ -105,6 +120,12 @@ class ClientOptions:
         header_items(self.additional_headers)
         check_instance("origin", self.origin, str)
         check_instance("user_agent_header", self.user_agent_header, str)
+        _check_cookies(self.cookies)
+        if not callable(self.bearer_token):
+            check_instance("bearer_token", self.bearer_token, str)
+        if self.bearer_token is not None and _has_header(self.additional_headers, "authorization"):
+            raise ValueError("bearer_token and a header Authorization exclude each other")
+        _check_count("max_redirects", self.max_redirects, 2**31, 0)
         check_instance("logger", self.logger, logging.Logger)
         _check_subprotocols(self.subprotocols)
         for name in ("open_timeout", "ping_timeout", "close_timeout", "write_timeout"):
@@ -138,6 +159,10 @@ def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
     return pairs
 
 
+def _has_header(headers: HeadersLike | None, name: str) -> bool:
+    return any(key.lower() == name for key, _ in header_items(headers))
+
+
 def check_timeout(name: str, value: object) -> None:
     """Check a time in seconds, ``None`` meaning no limit."""
     if value is None:
@@ -166,6 +191,22 @@ def _check_subprotocols(value: object) -> None:
 def _check_compression(value: object) -> None:
     if value not in (None, "deflate") and not isinstance(value, DeflateOptions):
         raise TypeError('compression must be "deflate", DeflateOptions or None')
+
+
+def _check_cookies(value: object) -> None:
+    if value is None or isinstance(value, CookieJar):
+        return
+    if not isinstance(value, Mapping):
+        raise TypeError(f"cookies must be a mapping of str to str, or a CookieJar, not {type(value).__name__}")
+    for name, text in cast("Mapping[object, object]", value).items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError("cookies must be of str")
+        if not _COOKIE_NAME.fullmatch(name) or not _COOKIE_VALUE.fullmatch(text):
+            raise ValueError(f"cookies: {name!r} has a name or a value that no cookie can have (RFC 6265 4.1.1)")
+
+
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_COOKIE_VALUE = re.compile(r'"[!#-+\--:<-\[\]-~]*"|[!#-+\--:<-\[\]-~]*')
 
 
 def _check_proxy(value: object) -> None:

@@ -33,7 +33,16 @@ from .exceptions import (
     WebSocketException,
 )
 from .models import Message, MessageInfo, State, User
-from .options import USER_AGENT, ClientOptions, DeflateOptions, HeadersLike, SocketOptions, check_timeout
+from .options import (
+    USER_AGENT,
+    BearerToken,
+    ClientOptions,
+    Cookies,
+    DeflateOptions,
+    HeadersLike,
+    SocketOptions,
+    check_timeout,
+)
 from .tls import PathLike, TLSOptions
 
 RawCallback: TypeAlias = Callable[["WSClient", str, float], object]
@@ -69,6 +78,9 @@ class WSClient:
         origin: str | None = None,
         subprotocols: Sequence[str] | None = None,
         user_agent_header: str | None = USER_AGENT,
+        cookies: Cookies | None = None,
+        bearer_token: BearerToken | None = None,
+        max_redirects: int = 10,
         open_timeout: float | None = 10,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
@@ -92,6 +104,9 @@ class WSClient:
             origin=origin,
             subprotocols=subprotocols,
             user_agent_header=user_agent_header,
+            cookies=cookies,
+            bearer_token=bearer_token,
+            max_redirects=max_redirects,
             open_timeout=open_timeout,
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
@@ -165,9 +180,8 @@ class WSClient:
             if self._handle and self._handle.state != State.CLOSED:
                 raise InvalidState("already connected: disconnect first")
             self._handle, self._leaving, self._last_error = None, False, None
-            handle = new_handle(self._url, self._options)
+            handle = open_handle(self._url, self._options)
             handle.set_on_message(self._deliver)
-            handle.open()
             handle.send(_announcement(self._username))
             self._handle = handle
 

@@ -144,7 +144,7 @@ TEST(opens_and_says_what_was_agreed) {
     assert_int_equal(wsConnState(r.conn), WS_STATE_OPEN);
     assert_string_equal(ws_conn_subprotocol(r.conn), "b");
     size_t n;
-    const char* request = ws_conn_request(r.conn, &n);
+    const char* request = wsConnRequest(r.conn, &n);
     assert_memory_equal(request, "GET /chat HTTP/1.1\r\n", 20);
     assert_memory_equal(request + n - 4, "\r\n\r\n", 4);
     assert_true(ws_conn_opened(r.conn));

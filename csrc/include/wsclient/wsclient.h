@@ -250,6 +250,7 @@ typedef struct wsOptions {
     uint16_t localPort;    /* and this port, 0: any */
     const wsSocketOption* socketOptions;
     size_t socketOptionCount;
+    int32_t maxRedirects; /* how many to follow (301, 302, 303, 307, 308); 10; < 0: none */
 } wsOptions;
 
 typedef enum wsState {
@@ -349,6 +350,26 @@ WS_API int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason);
 WS_API void wsConnAbort(wsConn* conn);
 
 WS_API wsState wsConnState(wsConn* conn);
+
+/*
+ * The HTTP that opened the connection, or that did not: heads as they stood on the wire, the first part (8 KiB) of the
+ * body of an answer that refused it. NULL and *length 0 for what has not come. Valid until wsConnFree.
+ */
+WS_API const char* wsConnRequest(wsConn* conn, size_t* length);
+WS_API const char* wsConnResponse(wsConn* conn, size_t* length);
+WS_API const char* wsConnResponseBody(wsConn* conn, size_t* length);
+
+/* How many seconds the server asks to wait before trying again (Retry-After, RFC 9110 10.2.3); -1: it does not say. */
+WS_API int64_t wsConnRetryAfter(wsConn* conn);
+
+/* The URL that a redirect has led to, NULL if there was none. Valid until wsConnFree. */
+WS_API const char* wsConnUrl(wsConn* conn);
+
+/*
+ * The redirect number `index` (from 0) that was followed: 1, the URL that was asked and the head of its answer; 0 if
+ * there were fewer. Valid until wsConnFree.
+ */
+WS_API int32_t wsConnRedirect(wsConn* conn, size_t index, const char** url, const char** head, size_t* length);
 
 /* Seconds that each phase of opening took, also of one that failed; 0 for those that there were not. */
 typedef struct wsTimings {
