@@ -23,7 +23,7 @@ from typing import Literal, TypeAlias, cast, overload
 
 from . import _core
 from ._codec import check_name, decode, encode
-from ._handle import new_handle
+from ._handle import new_handle, open_handle
 from .exceptions import (
     ConcurrencyError,
     ConnectionClosed,
