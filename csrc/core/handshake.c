@@ -124,7 +124,7 @@ static int32_t write_default(const ws_request* request, const char* name, const 
 
 static int32_t write_login(const ws_request* request, ws_buf* out) {
     const ws_url* url = request->url;
-    if (!url->user || has_header(request, "Authorization")) return WS_OK;
+    if (!url->user || request->foreign || has_header(request, "Authorization")) return WS_OK;
     if (ws_buf_append_text(out, "Authorization: ") || ws_basic_auth_write(url->user, url->password, out)) {
         return WS_ERR_MEMORY;
     }

@@ -22,7 +22,7 @@ typedef struct ws_request {
     const char* user_agent;          /* NULL or "": none */
     const ws_deflate_terms* deflate; /* permessage-deflate on these terms; NULL: not offered */
     const ws_cookies* cookies;       /* sent behind those in the caller's Cookie header; NULL: none */
-    bool foreign;                    /* a redirect has led to another host: credentials among `headers` stay behind */
+    bool foreign; /* a redirect has led to another host: Authorization and Cookie of `headers` stay behind */
 } ws_request;
 
 /* Make the key from 16 random bytes (RFC 6455 4.1, 7). */

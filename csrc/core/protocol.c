@@ -122,26 +122,21 @@ static int32_t check_answer(ws_protocol* protocol, const ws_http_head* head) {
     return rc;
 }
 
-/* The body of a refusal, as far as it is there. */
+/* Why the upgrade was refused; that there is no memory for it, or it is cut short, makes no other error of it. */
 static ws_event next_body(ws_protocol* protocol) {
     ws_buf* in = &protocol->reader.in;
-    int32_t rc = ws_http_body_feed(&protocol->body_state, ws_buf_head(in), ws_buf_len(in), &protocol->body);
+    int32_t rc = ws_http_body_take(&protocol->rest, ws_buf_head(in), ws_buf_len(in), &protocol->body);
     ws_buf_consume(in, ws_buf_len(in));
-    return rc || protocol->body_state.done ? fail_opening(protocol) : no_event; /* the refusal stays the error */
-}
-
-/* What a redirect says is in its head; else the body is worth waiting for. */
-static ws_event refused(ws_protocol* protocol, const ws_http_head* head) {
-    ws_http_body_init(&protocol->body_state, head);
-    if (ws_redirect_is_one(head) || protocol->body_state.done) return fail_opening(protocol);
-    protocol->phase = WS_PHASE_BODY;
-    return next_body(protocol);
+    return rc ? fail_opening(protocol) : no_event;
 }
 
 static ws_event client_opened(ws_protocol* protocol, const ws_http_head* head) {
     int32_t rc = check_answer(protocol, head);
     protocol->subprotocols = NULL;
-    if (rc == WS_ERR_STATUS) return refused(protocol, head);
+    if (rc == WS_ERR_STATUS && !ws_redirect_is(head) && ws_http_body_start(&protocol->rest, head)) {
+        protocol->phase = WS_PHASE_BODY;
+        return next_body(protocol);
+    }
     if (rc) return fail_opening(protocol);
     protocol->phase = WS_PHASE_FRAMES;
     return (ws_event){.type = WS_PROTOCOL_OPEN};
@@ -167,10 +162,10 @@ static ws_event server_requested(ws_protocol* protocol, const ws_http_head* head
     return (ws_event){.type = WS_PROTOCOL_REQUEST};
 }
 
-/* An answer before the answer (RFC 9110 15.2): step over it. */
-static ws_event skip_interim(ws_protocol* protocol) {
-    protocol->interim += ws_buf_len(&protocol->head);
-    ws_buf_consume(&protocol->head, ws_buf_len(&protocol->head));
+/* Another head follows this one. */
+static ws_event skip_head(ws_protocol* protocol, size_t n) {
+    ws_buf_consume(&protocol->head, n);
+    protocol->interim += n;
     protocol->scanned = 0;
     return no_event;
 }
@@ -186,20 +181,15 @@ static ws_event head_arrived(ws_protocol* protocol, size_t n) {
     const char* wrong =
         protocol->server ? ws_http_parse_request(&head, text, n) : ws_http_parse_response(&head, text, n);
     if (wrong) return head_error(protocol, WS_ERR_HTTP, "the peer's HTTP head is malformed: ", wrong);
-    if (head.status >= 100 && head.status < 200 && head.status != 101) return skip_interim(protocol);
-    return protocol->server ? server_requested(protocol, &head) : client_opened(protocol, &head);
+    if (protocol->server) return server_requested(protocol, &head);
+    return ws_http_interim(&head) ? skip_head(protocol, n) : client_opened(protocol, &head);
 }
 
-/* Does that begin like a record of TLS: an alert, or a handshake (RFC 8446 5.1)? */
-static bool looks_like_tls(const char* text, size_t n) {
-    return n >= 2 && (text[0] == 0x15 || text[0] == 0x16) && text[1] == 0x03;
-}
-
-static ws_event no_http(ws_protocol* protocol, const char* text, size_t n) {
-    if (protocol->server) return head_error(protocol, WS_ERR_HTTP, "the peer does not speak HTTP/1.1", "");
-    if (n == 1 && (text[0] == 0x15 || text[0] == 0x16)) return no_event; /* the next byte tells */
-    bool tls = looks_like_tls(text, n);
-    return head_error(protocol, WS_ERR_HTTP, "the peer does not speak HTTP/1.1", tls ? " but TLS: use wss://" : "");
+/* What does not look like HTTP; TLS has these two types of record first (RFC 8446 5.1, alert and handshake). */
+static ws_event foreign_bytes(ws_protocol* protocol, uint8_t first) {
+    bool tls = !protocol->server && (first == 21 || first == 22);
+    return head_error(protocol, WS_ERR_HTTP,
+                      tls ? "the peer speaks TLS there: use wss://" : "the peer does not speak HTTP/1.1", "");
 }
 
 static ws_event one_head(ws_protocol* protocol) {
@@ -207,7 +197,7 @@ static ws_event one_head(ws_protocol* protocol) {
     size_t have = ws_buf_len(&protocol->reader.in);
     if (have == 0) return no_event;
     if (!(protocol->server ? ws_http_request_prefix(text, have) : ws_http_response_prefix(text, have))) {
-        return no_http(protocol, text, have);
+        return foreign_bytes(protocol, (uint8_t)text[0]);
     }
     size_t n = ws_http_head_length(text, have, &protocol->scanned);
     if (protocol->interim + (n ? n : have) > protocol->limits.max_head) {
@@ -217,14 +207,13 @@ static ws_event one_head(ws_protocol* protocol) {
     return n ? head_arrived(protocol, n) : no_event;
 }
 
+/* Behind an interim response comes another one. */
 static ws_event next_head(ws_protocol* protocol) {
-    size_t before;
-    ws_event event;
-    do {
-        before = protocol->interim;
-        event = one_head(protocol);
-    } while (protocol->interim != before); /* that one was none: the next may be there */
-    return event;
+    for (;;) {
+        size_t before = protocol->interim;
+        ws_event event = one_head(protocol);
+        if (protocol->interim == before) return event;
+    }
 }
 
 /* ---- receiving ---- */
@@ -286,6 +275,7 @@ ws_event ws_protocol_end(ws_protocol* protocol) {
         ws_error_set(&protocol->error, WS_ERR_LOST, "the peer ended the stream without a closing handshake");
         return (ws_event){.type = WS_PROTOCOL_FAILED};
     }
+    if (protocol->phase == WS_PHASE_BODY) return fail_opening(protocol);
     return head_error(protocol, WS_ERR_HTTP, "the peer closed the connection during the opening handshake", "");
 }
 

@@ -17,7 +17,7 @@
 typedef enum ws_phase {
     WS_PHASE_HEAD,    /* waiting for the other side's HTTP head */
     WS_PHASE_REQUEST, /* server: a request is there, waiting for accept or refuse */
-    WS_PHASE_BODY,    /* client: the upgrade is refused; the body may say why */
+    WS_PHASE_BODY,    /* client: the upgrade was refused, waiting for what the server has to say about it */
     WS_PHASE_FRAMES,
     WS_PHASE_FAILED, /* the handshake failed */
 } ws_phase;
@@ -45,12 +45,12 @@ typedef struct ws_protocol {
     bool server;
     ws_phase phase;
     ws_limits limits;
-    ws_error error; /* of the receiving half */
-    size_t scanned; /* how far the search for the head's end has come */
-    size_t interim; /* bytes of interim responses, which count as head */
-    ws_buf head;    /* the other side's head, kept for who wants to look at it */
-    ws_buf body;    /* client: of a response that refuses, its first WS_BODY_MAX bytes */
-    ws_http_body body_state;
+    ws_error error;    /* of the receiving half; from WS_PHASE_BODY on it is WS_ERR_STATUS */
+    size_t scanned;    /* how far the search for the head's end has come */
+    size_t interim;    /* client: bytes of the heads before the one that counts (RFC 9110 15.2) */
+    ws_buf head;       /* the other side's head, kept for who wants to look at it */
+    ws_buf body;       /* client: of a refused upgrade, its first WS_BODY_MAX bytes */
+    ws_http_body rest; /* where in the body it stands */
     char key[WS_KEY_SIZE + 1];
     int status;                      /* server: what to refuse with */
     const char* const* subprotocols; /* client: offered; borrowed until OPEN */
@@ -88,10 +88,17 @@ int32_t ws_protocol_refuse(ws_protocol* protocol, int status, const char* reason
 int32_t ws_protocol_prepare(ws_protocol* protocol, uint8_t** at, size_t* len);
 void ws_protocol_commit(ws_protocol* protocol, size_t n);
 
-/* The next event; its type is NONE when more bytes are needed, or after CLOSE or FAILED. */
+/*
+ * The next event; its type is NONE when more bytes are needed, or after CLOSE or FAILED. When the server refuses the
+ * upgrade, FAILED comes when `body` is complete or full; at once on a redirect (core/redirect), whose body says
+ * nothing.
+ */
 ws_event ws_protocol_next(ws_protocol* protocol);
 
-/* The other side ended its stream: an event if that is an error (FAILED), else NONE. */
+/*
+ * The other side ended its stream, or in WS_PHASE_BODY there is no time for more of it: an event if that is an error
+ * (FAILED), else NONE.
+ */
 ws_event ws_protocol_end(ws_protocol* protocol);
 
 /* Have CLOSE or FAILED been handed out? */

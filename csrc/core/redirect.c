@@ -1,31 +1,42 @@
 #include "core/redirect.h"
 
-static size_t locations(const ws_http_head* head, const ws_slice** only) {
-    size_t count;
-    *only = ws_http_header_value(head, "Location", &count);
-    return count;
+#include <stdio.h>
+#include <string.h>
+
+static bool redirects(int status) {
+    return (status >= 301 && status <= 303) || status == 307 || status == 308;
 }
 
-bool ws_redirect_is_one(const ws_http_head* head) {
-    const ws_slice* only;
-    int status = head->status;
-    bool redirects = (status >= 301 && status <= 303) || status == 307 || status == 308;
-    return redirects && locations(head, &only) > 0;
+bool ws_redirect_is(const ws_http_head* head) {
+    size_t count;
+    ws_http_header_value(head, "Location", &count);
+    return redirects(head->status) && count > 0;
+}
+
+/* How an error names a URL: without user, password and query, for these may be secrets. */
+typedef struct name {
+    char text[512];
+} name;
+
+static name name_of(const ws_url* url) {
+    name shown;
+    size_t path = strcspn(url->target, "?");
+    snprintf(shown.text, sizeof shown.text, "%s://%s%s%s:%u%.*s", url->secure ? "wss" : "ws", url->ipv6 ? "[" : "",
+             url->host, url->ipv6 ? "]" : "", url->port, (int)(path < 200 ? path : 200), url->target);
+    return shown;
 }
 
 int32_t ws_redirect_target(const ws_http_head* head, const ws_url* from, ws_url* to, ws_error* error) {
-    const ws_slice* location;
-    if (!ws_redirect_is_one(head)) return 0;
-    if (locations(head, &location) > 1) {
-        return ws_error_set(error, WS_ERR_REDIRECT, "the redirect from %s has more than one Location", from->host);
-    }
+    size_t count;
+    const ws_slice* location = ws_http_header_value(head, "Location", &count);
+    *to = (ws_url){0};
+    if (!ws_redirect_is(head)) return 0;
+    if (!location) return ws_error_set(error, WS_ERR_REDIRECT, "the redirect has %zu headers Location", count);
     int32_t rc = ws_url_resolve(to, from, location->at, location->len, error);
-    if (!rc && from->secure && !to->secure) {
-        rc = ws_error_set(error, WS_ERR_REDIRECT,
-                          "the redirect from wss://%s to ws://%s is not followed: it would lead out of TLS", from->host,
-                          to->host);
+    if (rc) return rc;
+    if (from->secure && !to->secure) {
+        return ws_error_set(error, WS_ERR_REDIRECT, "the redirect from %s to %s would leave TLS", name_of(from).text,
+                            name_of(to).text);
     }
-    if (!rc) return 1;
-    ws_url_free(to);
-    return rc;
+    return 1;
 }

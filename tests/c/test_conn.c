@@ -170,7 +170,8 @@ TEST(a_refused_upgrade_tells_the_status) {
     start(&r, (wsOptions){0});
     accept_peer(&r);
     free(read_until(&r, "\r\n\r\n"));
-    say(&r, "HTTP/1.1 404 Not Found\r\n\r\n", 26);
+    static const char said[] = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    say(&r, said, sizeof said - 1);
     wsEvent event = expect(r.conn, WS_EVENT_CLOSED);
     assert_int_equal(event.error, WS_ERR_STATUS);
     assert_non_null(strstr(wsConnError(r.conn), "404"));
