@@ -85,6 +85,97 @@ TEST(an_empty_user_agent_writes_no_header) {
                    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n\r\n");
 }
 
+/* ---- credentials ---- */
+
+#define HEAD                                                                                                           \
+    "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"          \
+    "Sec-WebSocket-Key: " KEY "\r\n"
+
+TEST(user_and_password_of_the_url_are_sent) {
+    static const char* const rows[][2] = {
+        {"ws://Aladdin:open%20sesame@h", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="}, /* RFC 7617 2 */
+        {"ws://test:123%C2%A3@h", "dGVzdDoxMjPCow=="},                    /* RFC 7617 2.1 */
+        {"ws://user@h", "dXNlcjo="},
+        {"ws://:x@h", "Ong="},
+        {"ws://u:a:b@h", "dTphOmI="},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        ws_buf expected = {0};
+        put_text(&expected, HEAD "Authorization: Basic ");
+        put_text(&expected, rows[i][1]);
+        put(&expected, "\r\n\r\n", 5);
+        assert_request(rows[i][0], (ws_request){0}, (const char*)expected.data);
+        ws_buf_free(&expected);
+    }
+}
+
+TEST(a_long_password_is_sent_whole) {
+    static char text[3100];
+    memcpy(text, "ws://:", 6);
+    memset(text + 6, 'x', 3002); /* with the colon 3003 bytes, a thousand times "xxx" behind ":xx" */
+    memcpy(text + 3008, "@h", 3);
+    ws_buf expected = {0};
+    put_text(&expected, HEAD "Authorization: Basic Onh4");
+    for (int i = 0; i < 1000; i++) {
+        put_text(&expected, "eHh4");
+    }
+    put(&expected, "\r\n\r\n", 5);
+    assert_request(text, (ws_request){0}, (const char*)expected.data);
+    ws_buf_free(&expected);
+}
+
+TEST(the_callers_authorization_takes_the_place_of_the_urls) {
+    static const wsHeader headers[] = {{"authorization", "Bearer x"}};
+    assert_request("ws://u:p@h", (ws_request){.headers = headers, .header_count = 1},
+                   HEAD "authorization: Bearer x\r\n\r\n");
+}
+
+TEST(credentials_do_not_go_to_a_foreign_host) {
+    static const wsHeader headers[] = {
+        {"AUTHORIZATION", "Bearer x"}, {"X-A", "1"}, {"cookie", "a=1"}, {"Proxy-Authorization", "x"}, {"Cookies", "2"}};
+    assert_request("ws://u:p@h", (ws_request){.headers = headers, .header_count = 5, .foreign = true},
+                   HEAD "X-A: 1\r\nCookies: 2\r\n\r\n");
+}
+
+/* A store with a=1 for the host h, and b=2 for its path /b. */
+static ws_cookies two_cookies(void) {
+    static const char text[] = "HTTP/1.1 302 X\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2; Path=/b\r\n\r\n";
+    char host[] = "h", target[] = "/";
+    ws_cookies cookies = {0};
+    ws_url url = {.host = host, .port = 80, .target = target};
+    assert_null(ws_http_parse_response(&head, text, sizeof text - 1));
+    assert_int_equal(ws_cookies_take(&cookies, &url, &head), WS_OK);
+    return cookies;
+}
+
+TEST(cookies_of_the_chain_are_sent_where_they_belong) {
+    ws_cookies cookies = two_cookies(), none = {0};
+    assert_request("ws://h", (ws_request){.cookies = &cookies}, HEAD "Cookie: a=1\r\n\r\n");
+    assert_request("ws://h", (ws_request){.cookies = &cookies, .foreign = true}, HEAD "Cookie: a=1\r\n\r\n");
+    assert_request("ws://h", (ws_request){.cookies = &none}, HEAD "\r\n");
+    assert_request("ws://i", (ws_request){.cookies = &cookies},
+                   "GET / HTTP/1.1\r\nHost: i\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\n\r\n");
+    assert_request("ws://h/b", (ws_request){.cookies = &cookies},
+                   "GET /b HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " KEY "\r\nCookie: b=2; a=1\r\n\r\n");
+    ws_cookies_free(&cookies);
+}
+
+TEST(there_is_one_cookie_header) {
+    static const wsHeader headers[] = {{"cookie", "x=1; y=2"}, {"X-A", "1"}, {"COOKIE", "z=3"}};
+    ws_cookies cookies = two_cookies();
+    ws_request request = {.headers = headers, .header_count = 3};
+    assert_request("ws://h", request, HEAD "X-A: 1\r\nCookie: x=1; y=2; z=3\r\n\r\n");
+    request.cookies = &cookies;
+    assert_request("ws://h", request, HEAD "X-A: 1\r\nCookie: x=1; y=2; z=3; a=1\r\n\r\n");
+    request.foreign = true;
+    assert_request("ws://h", request, HEAD "X-A: 1\r\nCookie: a=1\r\n\r\n");
+    ws_cookies_free(&cookies);
+}
+
+/* ---- what may not stand in a request ---- */
+
 static int32_t check_request(const ws_request* request) {
     ws_error error = {0};
     int32_t rc = ws_handshake_check_request(request, &error);
@@ -461,6 +552,12 @@ int main(void) {
         cmocka_unit_test(a_header_of_the_callers_takes_the_place_of_ours),
         cmocka_unit_test(a_request_with_everything),
         cmocka_unit_test(an_empty_user_agent_writes_no_header),
+        cmocka_unit_test(user_and_password_of_the_url_are_sent),
+        cmocka_unit_test(a_long_password_is_sent_whole),
+        cmocka_unit_test(the_callers_authorization_takes_the_place_of_the_urls),
+        cmocka_unit_test(credentials_do_not_go_to_a_foreign_host),
+        cmocka_unit_test(cookies_of_the_chain_are_sent_where_they_belong),
+        cmocka_unit_test(there_is_one_cookie_header),
         cmocka_unit_test(headers_that_the_handshake_writes_are_refused),
         cmocka_unit_test(a_header_cannot_inject_another),
         cmocka_unit_test(a_header_needs_a_name_and_a_value),
