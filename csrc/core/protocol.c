@@ -269,7 +269,6 @@ ws_event ws_protocol_next(ws_protocol* protocol) {
 
 ws_event ws_protocol_end(ws_protocol* protocol) {
     if (ws_protocol_finished(protocol)) return no_event;
-    if (protocol->phase == WS_PHASE_BODY) return fail_opening(protocol);
     if (protocol->phase == WS_PHASE_FRAMES) {
         protocol->reader.done = true;
         ws_error_set(&protocol->error, WS_ERR_LOST, "the peer ended the stream without a closing handshake");
