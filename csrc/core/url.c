@@ -11,7 +11,8 @@
 static int32_t bad(ws_error* error, const char* text, const char* why) {
     bool secret = strchr(text, '@') || strstr(text, "%40"); /* a password is for no log */
     const char* shown = secret ? "this URL" : text;
-    return ws_error_set(error, WS_ERR_URL, "%.200s: %s", shown, why);
+    size_t n = strcspn(shown, "?#"); /* and a query may hold a token */
+    return ws_error_set(error, WS_ERR_URL, "%.*s: %s", (int)(n < 200 ? n : 200), shown, why);
 }
 
 static const char* forbidden(const char* text) {

@@ -17,7 +17,7 @@ typedef struct ws_url {
 } ws_url;
 
 /*
- * Parse; 0, or WS_ERR_URL (with a text that says which part is wrong, and never repeats a user or a password) or
+ * Parse; 0, or WS_ERR_URL (with a text that says which part is wrong, and never repeats user, password or query) or
  * WS_ERR_MEMORY. Refused: other schemes, fragments, control characters (percent-encoded ones in user and password too),
  * spaces and non-ASCII bytes, and a user name with a colon in it (RFC 7617 2). Free with ws_url_free in any case.
  */

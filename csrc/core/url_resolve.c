@@ -17,18 +17,19 @@ typedef struct reference {
     size_t query_len;
 } reference;
 
-static int32_t bad(ws_error* error, const char* location, size_t len, const char* why) {
-    bool secret = memchr(location, '@', len) || memmem(location, len, "%40", 3); /* a password is for no log */
-    return ws_error_set(error, WS_ERR_REDIRECT, "the redirect's Location%s%.*s: %s", secret ? "" : " ",
-                        secret ? 0 : (int)(len < 200 ? len : 200), location, why);
-}
-
 static size_t length_before(const char* from, size_t n, const char* stops) {
     size_t i = 0;
     while (i < n && !strchr(stops, from[i])) {
         i++;
     }
     return i;
+}
+
+static int32_t bad(ws_error* error, const char* location, size_t len, const char* why) {
+    bool secret = memchr(location, '@', len) || memmem(location, len, "%40", 3); /* a password is for no log */
+    size_t n = secret ? 0 : length_before(location, len, "?#");                  /* and a query may hold a token */
+    return ws_error_set(error, WS_ERR_REDIRECT, "the redirect's Location%s%.*s: %s", n ? " " : "",
+                        (int)(n < 200 ? n : 200), location, why);
 }
 
 /* ---- taking it apart ---- */

@@ -186,6 +186,12 @@ static const bad bads[] = {
     {"/\x7f", "spaces and control"},
     {"ftp://u:SECRET@h/", "no ws, wss, http or https"},
     {"//u:SECRET @h/", "spaces and control"},
+    {"ftp://h/?SECRET", "ftp://h/: it leads to no ws"},
+    {"//h:x/?SECRET", "port"},
+    {"http://h:x/?SECRET", "port"},
+    {"/a?SECRET b", "spaces and control"},
+    {"/a b#SECRET", "/a b: spaces and control"},
+    {"?SECRET\xff", "outside ASCII"},
     {"/caf\xc3\xa9", "outside ASCII"},
     {"/#\xff", "outside ASCII"},
 };
