@@ -224,9 +224,14 @@ class TlsEcho:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.accepting.join(DEADLINE)
         self.listener.close()
-        for sock, thread in self.connections:
+        for sock, _ in self.connections:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+        self.join()
+
+    def join(self) -> None:
+        """Wait until all connections are over."""
+        for _, thread in self.connections:
             thread.join(DEADLINE)
             assert not thread.is_alive()
 

@@ -271,6 +271,11 @@ static bool set_up_client(ws_tls* tls, const ws_tls_server_id* server) {
     return ws_tls_verify_expect(tls->ssl, tls->name, literal) && set_session(tls, server);
 }
 
+/* OpenSSL takes an empty name for none to be verified, and one that begins with a dot for all names that end so. */
+static bool can_be_verified(const char* name) {
+    return name[0] && name[0] != '.' && strlen(name) < sizeof((ws_tls*)0)->name;
+}
+
 static bool set_up(ws_tls* tls, const ws_tls_server_id* server) {
     if (!ws_tls_peer_attach(&tls->peer, tls->ssl) || !ws_tls_wire_attach(&tls->wire, tls->ssl)) return false;
     if (server) return set_up_client(tls, server);
@@ -293,6 +298,9 @@ static ws_tls* tls_new(ws_tls_context* context) {
 
 int32_t ws_tls_start(ws_transport* transport, ws_tls_context* context, const ws_tls_server_id* server,
                      ws_error* error) {
+    if (server && !can_be_verified(server->name)) {
+        return ws_error_set(error, WS_ERR_TLS_OPTIONS, "no certificate can be valid for the name \"%s\"", server->name);
+    }
     ws_tls* tls = tls_new(context);
     if (!tls) return ws_error_set(error, WS_ERR_MEMORY, "no memory for TLS");
     int32_t rc = ws_tls_context_ssl(context, &tls->ssl, error);

@@ -1,6 +1,5 @@
 #include "net/tls_ctx.h"
 
-#include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 #include "net/tls_verify.h"
 
 static int32_t fail(ws_error* error, const char* what, const char* which) {
-    return ws_error_set(error, WS_ERR_TLS_OPTIONS, "%s%s: %s", what, which, ws_tls_reason());
+    return ws_error_set(error, WS_ERR_TLS_OPTIONS, "%s%s: %s", what, which, ws_tls_reason(NULL));
 }
 
 /* ---- the certificate and key of our own ---- */
@@ -33,10 +32,10 @@ static int32_t load_own(SSL_CTX* ctx, const wsTls* options, ws_tls_files* files,
         return fail(error, "cannot use the certificate file ", options->certFile);
     }
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-        ERR_clear_error(); /* the reasons are about the parts of a decoder, and do not help */
-        return ws_error_set(error, WS_ERR_TLS_OPTIONS, "cannot use the key file %s: %s", key,
-                            options->keyPassword ? "it is no key in PEM form, or its password is another"
-                                                 : "it is no key in PEM form, or needs a password");
+        /* OpenSSL's reasons are about the parts of a decoder, and do not help. */
+        const char* why = ws_tls_reason(options->keyPassword ? "it is no key in PEM form, or its password is another"
+                                                             : "it is no key in PEM form, or needs a password");
+        return ws_error_set(error, WS_ERR_TLS_OPTIONS, "cannot use the key file %s: %s", key, why);
     }
     if (SSL_CTX_check_private_key(ctx) != 1) return fail(error, "the certificate does not go with the key in ", key);
     return WS_OK;
@@ -65,7 +64,9 @@ static int32_t set_alpn(SSL_CTX* ctx, const char* list, ws_error* error) {
     size_t used = 0, len;
     const char* item;
     while (ws_tls_options_next(&list, &item, &len)) {
-        if (used + 1 + len > sizeof wire) return fail(error, "the ALPN protocols are more than 1024 bytes", "");
+        if (used + 1 + len > sizeof wire) {
+            return ws_error_set(error, WS_ERR_TLS_OPTIONS, "the ALPN protocols are more than 1024 bytes");
+        }
         wire[used++] = (unsigned char)len;
         memcpy(wire + used, item, len);
         used += len;

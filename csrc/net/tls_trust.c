@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -51,11 +52,16 @@ void ws_tls_files_free(ws_tls_files* files) {
     *files = (ws_tls_files){0};
 }
 
-const char* ws_tls_reason(void) {
-    unsigned long code = ERR_peek_last_error();
-    const char* text = ERR_SYSTEM_ERROR(code) ? strerror(ERR_GET_REASON(code)) : ERR_reason_error_string(code);
-    ERR_clear_error();
-    return text ? text : "unknown error";
+const char* ws_tls_reason(const char* otherwise) {
+    const char *system = NULL, *newest = NULL;
+    unsigned long code;
+    while ((code = ERR_get_error())) {
+        if (ERR_SYSTEM_ERROR(code)) system = strerror(ERR_GET_REASON(code));
+        newest = ERR_reason_error_string(code);
+    }
+    if (system) return system;
+    if (otherwise) return otherwise;
+    return newest ? newest : "unknown error";
 }
 
 /* ---- certificates into the store ---- */
@@ -75,7 +81,7 @@ static bool load_folder(SSL_CTX* ctx, const char* path) {
     DIR* folder = opendir(path);
     if (!folder) return false;
     const struct dirent* entry;
-    char file[4096];
+    char file[PATH_MAX];
     bool any = false;
     while ((entry = readdir(folder))) {
         int n = snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
@@ -112,10 +118,32 @@ static int32_t unusable(ws_error* error, const char* what, const char* path) {
 /* One source that was asked for: it must be usable. */
 static int32_t load_named(SSL_CTX* ctx, bool (*load)(SSL_CTX*, const char*), const char* what, const char* path,
                           ws_tls_files* files, ws_error* error) {
-    if (!path || !*path) return WS_OK;
+    if (!path) return WS_OK;
     if (!ws_tls_files_add(files, path)) return ws_error_set(error, WS_ERR_MEMORY, "no memory for CA certificates");
     errno = 0;
     return load(ctx, path) ? WS_OK : unusable(error, what, path);
+}
+
+/* What the environment names: folders with colons between them, of which one must be usable. */
+static int32_t load_folders(SSL_CTX* ctx, const char* paths, ws_tls_files* files, ws_error* error) {
+    bool any = false;
+    char path[PATH_MAX];
+    ws_error failure = {0};
+    while (paths) {
+        size_t n = strcspn(paths, ":");
+        snprintf(path, sizeof path, "%.*s", (int)n, paths);
+        paths = paths[n] ? paths + n + 1 : NULL;
+        any = load_named(ctx, load_folder, "SSL_CERT_DIR", path, files, &failure) == WS_OK || any;
+    }
+    int32_t rc = any || !failure.code ? WS_OK : ws_error_set(error, failure.code, "%s", ws_error_text(&failure));
+    ws_error_clear(&failure);
+    return rc;
+}
+
+/* Set to nothing is not set. */
+static const char* environment(const char* name) {
+    const char* value = secure_getenv(name);
+    return value && *value ? value : NULL;
 }
 
 /* One that may be there. */
@@ -124,10 +152,10 @@ static bool load_if_there(SSL_CTX* ctx, const char* path, ws_tls_files* files) {
 }
 
 static int32_t load_system(SSL_CTX* ctx, const wsTls* options, ws_tls_files* files, ws_error* error) {
-    const char* file = secure_getenv(X509_get_default_cert_file_env());
-    const char* folder = secure_getenv(X509_get_default_cert_dir_env());
+    const char* file = environment(X509_get_default_cert_file_env());
+    const char* folders = environment(X509_get_default_cert_dir_env());
     int32_t rc = load_named(ctx, load_file, "SSL_CERT_FILE", file, files, error);
-    if (!rc) rc = load_named(ctx, load_folder, "SSL_CERT_DIR", folder, files, error);
+    if (!rc) rc = load_folders(ctx, folders, files, error);
     if (rc || count(ctx)) return rc;
     bool found =
         load_if_there(ctx, options->systemCaFile, files) || load_if_there(ctx, X509_get_default_cert_file(), files);

@@ -24,12 +24,16 @@ void ws_tls_files_free(ws_tls_files* files);
 
 /*
  * Load caFile, caPath and caData; without them what SSL_CERT_FILE and SSL_CERT_DIR name, else systemCaFile, else where
- * OpenSSL was built to look, else where Linux distributions have it. Nothing found, or one of the first two unusable:
- * WS_ERR_TLS_OPTIONS, which says what was looked at.
+ * OpenSSL was built to look, else where Linux distributions have it. SSL_CERT_DIR may be several folders with colons
+ * between them, of which one must be usable. Nothing found, or one of the first two unusable: WS_ERR_TLS_OPTIONS, which
+ * says what was looked at.
  */
 int32_t ws_tls_trust_load(SSL_CTX* ctx, const wsTls* options, ws_tls_files* files, ws_error* error);
 
-/* The newest reason in OpenSSL's queue, which is emptied; never NULL. */
-const char* ws_tls_reason(void);
+/*
+ * Why OpenSSL failed: the system's reason if its queue has one, else `otherwise`, else (NULL) the newest in the queue,
+ * which is emptied. Never NULL.
+ */
+const char* ws_tls_reason(const char* otherwise);
 
 #endif

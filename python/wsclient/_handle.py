@@ -21,18 +21,18 @@ _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
 class CoreTLS(TypedDict, total=False):
     """wsTls of the C API, the same defaults: numbers 0, strings none."""
 
-    ca_file: str | None
-    ca_path: str | None
+    ca_file: bytes | None
+    ca_path: bytes | None
     ca_data: str | None
     system_ca_file: str | None
-    cert_file: str | None
-    key_file: str | None
-    key_password: str | None
+    cert_file: bytes | None
+    key_file: bytes | None
+    key_password: str | bytes | None
     alpn: str | None
     ciphers: str | None
     ciphersuites: str | None
     pins: str | None
-    keylog_file: str | None
+    keylog_file: bytes | None
     min_version: int
     max_version: int
     insecure: int
@@ -62,7 +62,7 @@ class CoreOptions(TypedDict, total=False):
     proxy: str | None
     """``None``: what the environment says, ``""``: none."""
     proxy_tls: CoreTLS
-    unix: str | None
+    unix: bytes | None
     local_address: tuple[str, int] | None
     socket_options: Sequence[tuple[int, int, int | bytes]]
 
@@ -113,7 +113,7 @@ def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str
         server_hostname=None if options.server_hostname is None else _ascii_host(options.server_hostname),
         proxy=None if options.proxy is True else options.proxy or "",
         proxy_tls=_tls(options.proxy_tls or TLSOptions(), True),
-        unix=None if options.unix is None else os.fspath(options.unix),
+        unix=_path(options.unix),
         local_address=options.local_addr,
         socket_options=options.socket_options or (),
     )
@@ -178,8 +178,7 @@ def _tls(options: TLSOptions, secure: bool) -> CoreTLS:
     tls["key_file"] = _path(options.key_file)
     tls["keylog_file"] = _path(options.keylog_file)
     tls["ca_data"] = _pem(options.ca_data)
-    password = options.key_password
-    tls["key_password"] = password.decode("utf-8", "surrogateescape") if isinstance(password, bytes) else password
+    tls["key_password"] = options.key_password
     tls["ciphers"] = options.ciphers
     tls["ciphersuites"] = options.ciphersuites
     tls["alpn"] = ",".join(options.alpn) if options.alpn else None
@@ -189,8 +188,8 @@ def _tls(options: TLSOptions, secure: bool) -> CoreTLS:
     return tls
 
 
-def _path(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)
+def _path(path: str | os.PathLike[str] | None) -> bytes | None:
+    return None if path is None else os.fsencode(path)
 
 
 def _pem(data: str | bytes | None) -> str | None:

@@ -75,6 +75,8 @@ class TLSOptions:
         _check_versions(self.min_version, self.max_version)
         _check_items("alpn", self.alpn, r"[^,\0]{1,255}")
         _check_items("pins", self.pins, r"(cert|key):[0-9A-Fa-f]{64}")
+        if self.pins is not None and not self.pins:
+            raise ValueError("TLSOptions.pins must be one or more: None is for no pins")
         if self.key_file is not None and self.cert_file is None:
             raise ValueError("TLSOptions.key_file needs cert_file, too")
 
