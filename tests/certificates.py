@@ -213,7 +213,7 @@ class TlsEcho:
         """One connection, to its end."""
         with (
             sock,  # TLS has a copy, so that `stop` can shut it down below
-            contextlib.suppress(OSError),
+            contextlib.suppress(OSError, ValueError),  # the second if the client has gone before TLS began
             self.context.wrap_socket(sock.dup(), server_side=True) as tls,
         ):
             echo(tls)
