@@ -21,9 +21,10 @@ typedef struct ws_tls {
     ws_tls_wire wire; /* what is below */
     SSL* ssl;
     ws_tls_peer peer;
-    ws_error error; /* what broke it */
-    bool unread;    /* the last read did not find the end of what is there */
-    bool reset;     /* broken off: nothing is said at the end */
+    ws_error error;   /* what broke it */
+    bool established; /* the handshake is done */
+    bool unread;      /* the last read did not find the end of what is there */
+    bool reset;       /* broken off: nothing is said at the end */
     char* session;
     char where[300]; /* "chat.example port 443" */
     char name[256];
@@ -70,9 +71,22 @@ static const char* meaning(int reason) {
 
 static void set_lost(ws_tls* tls, int os_error) {
     char text[128];
+    ws_sys_error_text(os_error, text, sizeof text);
     tls->error.os_error = os_error;
-    ws_error_set(&tls->error, WS_ERR_LOST, "connection to %s lost: %s", tls->where,
-                 ws_sys_error_text(os_error, text, sizeof text));
+    if (tls->established) {
+        ws_error_set(&tls->error, WS_ERR_LOST, "connection to %s lost: %s", tls->where, text);
+    } else {
+        ws_error_set(&tls->error, WS_ERR_TLS, "TLS with %s failed: %s", tls->where, text);
+    }
+}
+
+static const char* reason_text(const ws_tls* tls, unsigned long code) {
+    int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    const char* text = meaning(reason);
+    if (reason == SSL_R_WRONG_VERSION_NUMBER && tls->established) return "what came is not of TLS";
+    if (!text && tls->wire.ended) text = meaning(SSL_R_UNEXPECTED_EOF_WHILE_READING);
+    if (!text) text = ERR_reason_error_string(code);
+    return text ? text : "unknown reason";
 }
 
 /* Record why OpenSSL gave up. */
@@ -84,12 +98,7 @@ static void set_failed(ws_tls* tls) {
     } else if (os_error && os_error != EAGAIN) {
         set_lost(tls, os_error);
     } else {
-        const char* text = ERR_GET_LIB(code) == ERR_LIB_SSL ? meaning(ERR_GET_REASON(code)) : NULL;
-        if (!text && tls->wire.ended) text = meaning(SSL_R_UNEXPECTED_EOF_WHILE_READING);
-        ws_error_set(&tls->error, WS_ERR_TLS, "TLS with %s failed: %s", tls->where,
-                     text                            ? text
-                     : ERR_reason_error_string(code) ? ERR_reason_error_string(code)
-                                                     : "unknown reason");
+        ws_error_set(&tls->error, WS_ERR_TLS, "TLS with %s failed: %s", tls->where, reason_text(tls, code));
     }
     ERR_clear_error();
 }
@@ -317,6 +326,7 @@ int32_t ws_tls_start(ws_transport* transport, ws_tls_context* context, const ws_
 
 /* The handshake is done: OpenSSL has looked at chain and name. */
 static int32_t done(ws_tls* tls) {
+    tls->established = true;
     if (ws_tls_context_is_server(tls->peer.context)) return 1;
     int32_t rc = ws_tls_verify_pins(tls->ssl, &tls->error);
     return rc ? rc : 1;

@@ -20,7 +20,7 @@ int32_t ws_tls_start(ws_transport* transport, ws_tls_context* context, const ws_
 
 /*
  * Go on with the handshake: 1 once it is done (and the pins are right), 0 while it waits for the descriptor (readable,
- * and writable while transport->ops->unsent), or WS_ERR_TLS, _CERTIFICATE, _LOST.
+ * and writable while transport->ops->unsent), or WS_ERR_TLS, _CERTIFICATE.
  */
 int32_t ws_tls_handshake(ws_transport* transport, ws_error* error);
 
