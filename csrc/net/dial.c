@@ -51,7 +51,10 @@ int32_t ws_dial_start(ws_dial* dial, const ws_dial_plan* plan, const int64_t spe
     *dial = (ws_dial){.plan = plan, .phase_began = ws_sys_nanos()};
     memcpy(dial->spent, spent, sizeof dial->spent);
     dial->target = (ws_proxy_target){.host = plan->host, .ipv6 = plan->ipv6, .port = plan->port};
-    if (plan->unix_path) return start_unix(dial, error);
+    if (plan->unix_path) {
+        dial->phase = WS_DIAL_TCP; /* there is nothing to resolve */
+        return start_unix(dial, error);
+    }
     /* SOCKS5 wants an address; SOCKS5H a name, but a literal is none. */
     ws_address literal;
     bool by_address = plan->proxy &&
@@ -104,7 +107,7 @@ static int32_t step_tcp(ws_dial* dial, int64_t now, ws_error* error) {
     intptr_t fd;
     uint16_t port;
     const char* host = next_hop(dial, &port);
-    int32_t rc = ws_race_step(&dial->race, now, dial->plan->unix_path ? dial->plan->unix_path : host, port, &fd, error);
+    int32_t rc = ws_race_step(&dial->race, now, host, port, &fd, error);
     if (rc != 1) return rc;
     ws_transport_socket(&dial->transport, fd);
     dial->generation += dial->race.generation + 1;

@@ -136,6 +136,9 @@ static int32_t none_left(const ws_race* race, const char* host, uint16_t port, w
     int last = race->results[race->count - 1];
     append_results(race, results, sizeof results);
     error->os_error = last;
+    if (race->addresses[0].storage.ss_family == AF_UNIX) {
+        return ws_error_set(error, WS_ERR_CONNECT, "cannot connect to %s", results);
+    }
     return ws_error_set(error, WS_ERR_CONNECT, "cannot connect to %s port %u: %s (%s)", host, port,
                         ws_sys_error_text(last, reason, sizeof reason), results);
 }

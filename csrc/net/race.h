@@ -32,7 +32,7 @@ int32_t ws_race_start(ws_race* race, ws_address* addresses, size_t count, const 
                       ws_error* error);
 
 /* Go on: 1 and a connected *fd, the caller's; 0 while it waits; WS_ERR_CONNECT when no address is left: `host` is for
- * its text. */
+ * its text, unless it was a unix socket. */
 int32_t ws_race_step(ws_race* race, int64_t now, const char* host, uint16_t port, intptr_t* fd, ws_error* error);
 
 /* What to watch, and what for (WS_POLL_...); when a step is due, INT64_MAX for never. */
