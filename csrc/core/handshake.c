@@ -153,7 +153,7 @@ static int32_t write_own(const ws_request* request, ws_buf* out) {
 static int32_t write_cookies(const ws_request* request, ws_buf* out) {
     const char* before = "Cookie: ";
     for (size_t i = 0; i < request->header_count && !request->foreign; i++) {
-        if (strcasecmp(request->headers[i].name, "Cookie") != 0) continue;
+        if (strcasecmp(request->headers[i].name, "Cookie") != 0 || !*request->headers[i].value) continue;
         if (ws_buf_append_text(out, before) || ws_buf_append_text(out, request->headers[i].value)) return WS_ERR_MEMORY;
         before = "; ";
     }

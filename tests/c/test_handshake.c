@@ -163,9 +163,9 @@ TEST(cookies_of_the_chain_are_sent_where_they_belong) {
 }
 
 TEST(there_is_one_cookie_header) {
-    static const wsHeader headers[] = {{"cookie", "x=1; y=2"}, {"X-A", "1"}, {"COOKIE", "z=3"}};
+    static const wsHeader headers[] = {{"Cookie", ""}, {"cookie", "x=1; y=2"}, {"X-A", "1"}, {"COOKIE", "z=3"}};
     ws_cookies cookies = two_cookies();
-    ws_request request = {.headers = headers, .header_count = 3};
+    ws_request request = {.headers = headers, .header_count = 4};
     assert_request("ws://h", request, HEAD "X-A: 1\r\nCookie: x=1; y=2; z=3\r\n\r\n");
     request.cookies = &cookies;
     assert_request("ws://h", request, HEAD "X-A: 1\r\nCookie: x=1; y=2; z=3; a=1\r\n\r\n");
