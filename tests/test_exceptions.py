@@ -58,7 +58,7 @@ EXAMPLES: list[BaseException] = [
     ResolveError(None, "no such name"),
     TLSError(None, "no shared cipher"),
     CertificateError(None, "expired"),
-    InvalidProxyStatus(Response(407)),
+    InvalidProxyStatus(Response(407), "proxy p:80 wants a password"),
     InvalidURI("http://x", "scheme"),
     InvalidStatus(Response(404, "Not Found")),
     InvalidHeader("Sec-WebSocket-Accept", "x"),
@@ -233,6 +233,9 @@ def test_a_proxys_refusal_carries_its_response() -> None:
     assert isinstance(error, InvalidProxyStatus)
     assert error.response == Response.parse(head)
     assert "HTTP 407" in str(error)
+    error = from_core("PROXY_STATUS", "proxy p:80 wants a password", details(http_status=407, response=head))
+    assert isinstance(error, InvalidProxyStatus)
+    assert str(error) == error.detail == "proxy p:80 wants a password"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ static int32_t foreign(const ws_proxy* proxy, uint8_t first, ws_error* error) {
 
 static const char* refusal_hint(const ws_proxy* proxy, int status) {
     switch (status) {
+    case 401: /* for a wrong login, of some */
+        return proxy->has_login ? ": it does not take the user and password in its URL" : "";
     case 403:
         return ": its rules do not allow that";
     case 405:
@@ -48,6 +50,8 @@ static const char* refusal_hint(const ws_proxy* proxy, int status) {
     case 407:
         return proxy->has_login ? ": it does not take the user and password in its URL"
                                 : ": it wants a user and a password, write them into its URL";
+    case 500: /* of some for a name that does not resolve */
+        return ": perhaps it does not reach that server";
     case 502:
     case 503:
     case 504:

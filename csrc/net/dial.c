@@ -152,30 +152,35 @@ static int32_t proxy_lost(const ws_dial* dial, ssize_t how, ws_error* error) {
                         dial->plan->proxy->port, ws_sys_error_text((int)-how, text, sizeof text));
 }
 
-/* 0, or why it cannot be written. */
-static int32_t write_to_proxy(ws_dial* dial, ws_error* error) {
+/* 0, or the -errno of why it cannot be written. */
+static ssize_t write_to_proxy(ws_dial* dial) {
     size_t n;
     for (;;) {
         const uint8_t* from = ws_proxy_output(&dial->proxy, &n);
+        if (n == 0 && !dial->transport.ops->unsent(&dial->transport)) return 0;
         ssize_t written = dial->transport.ops->write(&dial->transport, from, n);
-        if (written == -EAGAIN) return WS_OK;
-        if (written < 0) return proxy_lost(dial, written, error);
-        if (n == 0) return WS_OK;
+        if (written == -EAGAIN) return 0;
+        if (written < 0) return written;
+        if (n == 0) return 0;
         ws_proxy_written(&dial->proxy, (size_t)written);
     }
 }
 
-/* 1 when the tunnel stands, 0 when there is no more to read now. */
-static int32_t read_from_proxy(ws_dial* dial, ws_error* error) {
+/*
+ * 1 when the tunnel stands, 0 when there is no more to read now. What the proxy said before it stopped listening tells
+ * more than that it did.
+ */
+static int32_t converse(ws_dial* dial, ws_error* error) {
     uint8_t bytes[2048];
+    ssize_t broken = write_to_proxy(dial);
     for (;;) {
         ssize_t n = dial->transport.ops->read(&dial->transport, bytes, sizeof bytes);
-        if (n == -EAGAIN) return 0;
+        if (n == -EAGAIN) return broken ? proxy_lost(dial, broken, error) : 0;
         if (n < 0) return proxy_lost(dial, n, error);
         if (n == 0) return ws_proxy_end(&dial->proxy, error);
         int32_t rc = ws_proxy_feed(&dial->proxy, bytes, (size_t)n, error);
-        if (!rc) rc = write_to_proxy(dial, error);
         if (rc) return rc;
+        if (!broken) broken = write_to_proxy(dial);
     }
 }
 
@@ -190,8 +195,7 @@ static int32_t step_proxy(ws_dial* dial, ws_error* error) {
     if (dial->plan->proxy->kind == WS_PROXY_HTTPS && !dial->proxy_started) rc = secure_proxy(dial, error);
     if (rc != 1) return rc;
     rc = start_dialog(dial, error);
-    if (!rc) rc = write_to_proxy(dial, error);
-    if (!rc) rc = read_from_proxy(dial, error);
+    if (!rc) rc = converse(dial, error);
     if (rc == 1) enter(dial, dial->plan->tls ? WS_DIAL_TLS : WS_DIAL_DONE);
     return rc;
 }
@@ -211,11 +215,34 @@ static int32_t step(ws_dial* dial, int64_t now, ws_error* error) {
     }
 }
 
+/* Does this code's text speak of the proxy, or is it said of a connection to just anybody? */
+static bool names_proxy(int32_t code) {
+    return code == WS_ERR_PROXY || code == WS_ERR_PROXY_HTTP || code == WS_ERR_PROXY_STATUS;
+}
+
+static bool before_tunnel(const ws_dial* dial) {
+    return dial->plan->proxy && dial->target_resolved && dial->phase <= WS_DIAL_PROXY;
+}
+
+/* Say that it is the proxy's connection that failed, not the server's. */
+static int32_t blame_proxy(const ws_dial* dial, int32_t code, ws_error* error) {
+    const ws_proxy_url* proxy = dial->plan->proxy;
+    ws_error said = *error;
+    bool secured = code == WS_ERR_TLS || code == WS_ERR_CERTIFICATE;
+    if (code == WS_ERR_LOST) code = WS_ERR_PROXY;
+    *error = (ws_error){.os_error = said.os_error};
+    ws_error_set(error, code, "proxy %s port %u%s: %s", proxy->host, proxy->port,
+                 secured ? " (its TLS options are proxy_tls)" : "", ws_error_text(&said));
+    ws_error_clear(&said);
+    return code;
+}
+
 int32_t ws_dial_step(ws_dial* dial, int64_t now, ws_transport* transport, ws_error* error) {
     int32_t rc = 1;
     while (rc == 1 && dial->phase != WS_DIAL_DONE) {
         rc = step(dial, now, error);
     }
+    if (rc < 0 && before_tunnel(dial) && !names_proxy(rc)) return blame_proxy(dial, rc, error);
     if (rc != 1) return rc;
     *transport = dial->transport;
     dial->transport.ops = NULL;
@@ -253,7 +280,8 @@ const char* ws_dial_text(const ws_dial* dial, char* buf, size_t size) {
     const char* host = next_hop(dial, &port);
     switch (dial->phase) {
     case WS_DIAL_RESOLVE:
-        snprintf(buf, size, "resolving %s", dial->target_resolved ? host : dial->plan->host);
+        snprintf(buf, size, "resolving %s%s", dial->target_resolved && dial->plan->proxy ? "the proxy, " : "",
+                 dial->target_resolved ? host : dial->plan->host);
         break;
     case WS_DIAL_TCP:
         snprintf(buf, size, "connecting to %s%s", dial->plan->proxy ? "the proxy, " : "",

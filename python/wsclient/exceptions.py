@@ -212,12 +212,18 @@ class InvalidProxyMessage(ProxyError):
 class InvalidProxyStatus(ProxyError):
     """The proxy refused the connection; see ``response.status_code`` and ``response.headers``."""
 
-    def __init__(self, response: Response) -> None:
-        super().__init__(response)
+    response: Response
+    """The proxy's answer."""
+    detail: str
+    """Who refused what, and what to do, in words."""
+
+    def __init__(self, response: Response, detail: str = "") -> None:
+        super().__init__(response, detail)
         self.response = response
+        self.detail = detail
 
     def __str__(self) -> str:
-        return f"proxy rejected connection: HTTP {self.response.status_code:d}"
+        return self.detail or f"proxy rejected connection: HTTP {self.response.status_code:d}"
 
 
 class ProtocolError(WebSocketException):
@@ -405,7 +411,7 @@ def _status(message: str, details: CoreDetails) -> InvalidStatus:
 
 def _proxy_status(message: str, details: CoreDetails) -> InvalidProxyStatus:
     head = details["response"]
-    return InvalidProxyStatus(Response.parse(head) if head else Response(details["http_status"]))
+    return InvalidProxyStatus(Response.parse(head) if head else Response(details["http_status"]), message)
 
 
 def _accept(message: str, details: CoreDetails) -> InvalidHeader:

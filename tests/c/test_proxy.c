@@ -230,6 +230,10 @@ TEST(a_refusal_says_what_to_do) {
     assert_fails(HTTP_DIALOG("HTTP/1.0 501 Not Implemented\r\n\r\n"), WS_ERR_PROXY_STATUS, "it makes no tunnels");
     assert_fails(HTTP_DIALOG("HTTP/1.1 502 Bad Gateway\r\n\r\n"), WS_ERR_PROXY_STATUS, "does not reach");
     assert_fails(HTTP_DIALOG("HTTP/1.1 503 x\r\n\r\n"), WS_ERR_PROXY_STATUS, "does not reach");
+    assert_fails(HTTP_DIALOG("HTTP/1.0 500 Unable to connect\r\n\r\n"), WS_ERR_PROXY_STATUS,
+                 "perhaps it does not reach");
+    assert_fails(HTTP_DIALOG("HTTP/1.0 401 Unauthorized\r\n\r\n"), WS_ERR_PROXY_STATUS, "HTTP 401 Unauthorized");
+    assert_fails(LOGIN_DIALOG("HTTP/1.0 401 Unauthorized\r\n\r\n"), WS_ERR_PROXY_STATUS, "does not take the user and");
     assert_fails(HTTP_DIALOG("HTTP/1.1 504 x\r\n\r\n"), WS_ERR_PROXY_STATUS, "does not reach");
     assert_fails(LOGIN_DIALOG("HTTP/1.1 418 A Teapot\r\n\r\n"), WS_ERR_PROXY_STATUS, "HTTP 418 A Teapot");
 }
