@@ -22,6 +22,7 @@ DEADLINE = 10.0
 # The shell kills all its process group when its standard input or the program ends; none has anything to lose, and
 # squid would take seconds for a polite end.
 KEEPER = '{ "$@"; echo "exit status $?"; kill -9 0; } </dev/null & read _; kill -9 0'
+HOSTS = "127.0.0.1 localhost chat.test\n"  # chat.test is a name that the forward proxies alone know
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
@@ -134,7 +135,8 @@ def tinyproxy(credentials: tuple[str, str] | None = None) -> Iterator[Proxy]:
             lines.append(f"BasicAuth {' '.join(credentials)}")
         config = folder / "tinyproxy.conf"
         config.write_text("\n".join([*lines, ""]))
-        with running(Proxy("http", port, credentials, folder), ["tinyproxy", "-d", "-c", config]) as proxy:
+        command = ["tinyproxy", "-d", "-c", config]
+        with running(Proxy("http", port, credentials, folder), command, known_hosts(folder)) as proxy:
             yield proxy
 
 
@@ -143,10 +145,11 @@ def squid(credentials: tuple[str, str] | None = None, certificate: Certificate |
     """An HTTP proxy, with a certificate an HTTPS proxy: TLS to the proxy itself."""
     with new_folder() as folder:
         port = free_port()
+        known_hosts(folder)
         lines = [
             *("cache deny all", "pinger_enable off", "shutdown_lifetime 0 seconds", "max_filedescriptors 1024"),
             *("pid_filename none", "netdb_filename none", "visible_hostname localhost", "coredump_dir none"),
-            "sslproxy_session_cache_size 0",
+            *("sslproxy_session_cache_size 0", f"hosts_file {folder}/hosts"),
             *(f"cache_log {folder}/cache.log", f"access_log stdio:{folder}/access.log"),
         ]
         if certificate:
@@ -192,9 +195,15 @@ def dante(credentials: tuple[str, str] | None = None) -> Iterator[Proxy]:
             socks pass {{ from: 0.0.0.0/0 to: 0.0.0.0/0 log: connect error }}
             socks pass {{ from: 0.0.0.0/0 to: ::/0 log: connect error }}
         """)
-        env = system_user(folder, *credentials) if credentials else {}
+        env = known_hosts(folder) | (system_user(folder, *credentials) if credentials else {})
         with running(Proxy("socks5h", port, credentials, folder), ["danted", "-f", config, "-N", "1"], env) as proxy:
             yield proxy
+
+
+def known_hosts(folder: Path) -> dict[str, str]:
+    """The environment of a program that shall know HOSTS."""
+    (folder / "hosts").write_text(HOSTS)
+    return {"LD_PRELOAD": "libnss_wrapper.so", "NSS_WRAPPER_HOSTS": f"{folder}/hosts"}
 
 
 def system_user(folder: Path, user: str, password: str) -> dict[str, str]:
