@@ -266,6 +266,7 @@ def haproxy(target: int, certificate: Certificate | None = None) -> Iterator[Pro
                 maxconn 256
             defaults
                 mode http
+                retries 0
                 timeout connect 5s
                 timeout client 600s
                 timeout server 600s
