@@ -23,7 +23,7 @@ typedef struct ws_tls {
     ws_tls_peer peer;
     ws_error error;   /* what broke it */
     bool established; /* the handshake is done */
-    bool unread;      /* the last read did not find the end of what is there */
+    bool ready;       /* the last read left something inside: bytes, or the end that came behind them */
     bool reset;       /* broken off: nothing is said at the end */
     char* session;
     char where[300]; /* "chat.example port 443" */
@@ -39,8 +39,9 @@ static ws_tls* tls_of(const ws_transport* transport) {
 /* Words for the reasons users meet; NULL: OpenSSL's own. */
 static const char* meaning(int reason) {
     switch (reason) {
-    case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_HTTP_REQUEST:
+        return "it speaks HTTP without TLS: ws:// instead of wss://?";
+    case SSL_R_WRONG_VERSION_NUMBER:
         return "it does not speak TLS there: another port, or ws:// instead of wss://?";
     case SSL_R_UNSUPPORTED_PROTOCOL:
     case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
@@ -120,9 +121,15 @@ static ssize_t outcome(ws_tls* tls, int rc, size_t n) {
     }
 }
 
+static bool has_pending(const ws_tls* tls) {
+    const ws_transport* below = &tls->wire.below;
+    return SSL_has_pending(tls->ssl) || below->ops->ready_now(below);
+}
+
 static ssize_t read_some(ws_tls* tls, uint8_t* to, size_t n) {
     size_t total = 0;
     ssize_t got;
+    tls->ready = false;
     if (tls->error.code) return -EPROTO;
     do {
         size_t part = 0;
@@ -130,9 +137,8 @@ static ssize_t read_some(ws_tls* tls, uint8_t* to, size_t n) {
         int rc = SSL_read_ex(tls->ssl, to + total, n - total, &part);
         got = outcome(tls, rc, part);
         if (got > 0) total += (size_t)got;
-    } while (got > 0 && total < n && SSL_has_pending(tls->ssl));
-    tls->unread = got > 0;
-    if (got == -EAGAIN) SSL_free_buffers(tls->ssl); /* while it waits it needs none */
+    } while (got > 0 && total < n && has_pending(tls));
+    tls->ready = got > 0 ? has_pending(tls) : total > 0 && got != -EAGAIN;
     return total ? (ssize_t)total : got;
 }
 
@@ -168,14 +174,13 @@ static ssize_t tls_write(ws_transport* transport, const uint8_t* from, size_t n)
 static bool tls_unsent(const ws_transport* transport) {
     ws_tls* tls = tls_of(transport);
     ws_mutex_lock(&tls->mutex);
-    bool unsent = ws_buf_len(&tls->wire.unsent) > 0 && !tls->error.code;
+    bool unsent = !tls->error.code && ws_tls_wire_unsent(&tls->wire);
     ws_mutex_unlock(&tls->mutex);
     return unsent;
 }
 
 static bool tls_ready_now(const ws_transport* transport) {
-    const ws_tls* tls = tls_of(transport);
-    return tls->unread && SSL_has_pending(tls->ssl);
+    return tls_of(transport)->ready;
 }
 
 static void tls_explain(const ws_transport* transport, ws_error* error) {
@@ -201,7 +206,7 @@ static void tls_shutdown(ws_transport* transport) {
     ws_tls* tls = tls_of(transport);
     ws_mutex_lock(&tls->mutex);
     say_goodbye(tls);
-    if (ws_buf_len(&tls->wire.unsent) == 0) tls->wire.below.ops->shutdown(&tls->wire.below);
+    if (!ws_tls_wire_unsent(&tls->wire)) tls->wire.below.ops->shutdown(&tls->wire.below);
     ws_mutex_unlock(&tls->mutex);
 }
 

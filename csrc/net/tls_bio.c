@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <pthread.h>
 
+/* Most bytes kept. A handshake needs less, and records wait for each other; but a peer that does not read could ask for
+ * alerts without end. */
+enum { MAX_UNSENT = 256 * 1024 };
+
 static BIO_METHOD* method;
 static pthread_once_t method_once = PTHREAD_ONCE_INIT;
 
@@ -22,8 +26,12 @@ static void broken(ws_tls_wire* wire, int os_error) {
     ws_buf_free(&wire->unsent);
 }
 
+bool ws_tls_wire_unsent(const ws_tls_wire* wire) {
+    return ws_buf_len(&wire->unsent) > 0 || wire->below.ops->unsent(&wire->below);
+}
+
 int ws_tls_wire_flush(ws_tls_wire* wire) {
-    while (ws_buf_len(&wire->unsent)) {
+    while (!wire->write_error && ws_tls_wire_unsent(wire)) { /* nothing of ours: what is inside below moves on */
         ssize_t rc = wire->below.ops->write(&wire->below, ws_buf_head(&wire->unsent), ws_buf_len(&wire->unsent));
         if (rc == -EAGAIN) return -EAGAIN;
         if (rc < 0) {
@@ -48,7 +56,12 @@ static int bio_write(BIO* bio, const char* from, size_t n, size_t* written) {
         if (rc < 0) broken(wire, (int)-rc);
         if (rc > 0) sent += (size_t)rc;
     }
-    if (!wire->write_error && ws_buf_append(&wire->unsent, from + sent, n - sent)) broken(wire, ENOMEM);
+    if (wire->write_error) return 1;
+    if (ws_buf_len(&wire->unsent) + (n - sent) > MAX_UNSENT) {
+        broken(wire, ENOBUFS);
+    } else if (ws_buf_append(&wire->unsent, from + sent, n - sent)) {
+        broken(wire, ENOMEM);
+    }
     return 1;
 }
 

@@ -22,6 +22,9 @@ typedef struct ws_tls_wire {
 /* Have the connection use it. False without memory. The wire must live as long as that. */
 bool ws_tls_wire_attach(ws_tls_wire* wire, SSL* ssl);
 
+/* Was anything kept, here or in the transport? */
+bool ws_tls_wire_unsent(const ws_tls_wire* wire);
+
 /* Write what was kept: 0 when nothing is left, -EAGAIN, or -write_error. */
 int ws_tls_wire_flush(ws_tls_wire* wire);
 

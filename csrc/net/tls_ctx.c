@@ -1,8 +1,10 @@
 #include "net/tls_ctx.h"
 
-#include <stdio.h>
+#include <openssl/err.h>
+#include <openssl/x509.h>
 #include <string.h>
 
+#include "net/sys.h"
 #include "net/tls_options.h"
 #include "net/tls_peer.h"
 #include "net/tls_verify.h"
@@ -22,22 +24,47 @@ static int give_password(char* buf, int size, int writing, void* arg) {
     return (int)n;
 }
 
+/* The certificate before it is of another key; if that is of another kind, OpenSSL says that it has none. */
+static bool is_mismatch(unsigned long code) {
+    int reason = ERR_GET_REASON(code);
+    if (ERR_GET_LIB(code) == ERR_LIB_SSL) return reason == SSL_R_NO_CERTIFICATE_ASSIGNED;
+    return ERR_GET_LIB(code) == ERR_LIB_X509 &&
+           (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH);
+}
+
+/* Why a file of ours cannot be used. `otherwise` is for reasons about the parts of a decoder, which do not help. */
+static int32_t unusable(ws_error* error, const char* what, const char* path, const char* otherwise) {
+    char text[128];
+    unsigned long code = ERR_peek_error(); /* the first is the nearest to the cause */
+    const char* why = otherwise;
+    if (ERR_SYSTEM_ERROR(code)) {
+        why = ws_sys_error_text(ERR_GET_REASON(code), text, sizeof text);
+    } else if (is_mismatch(code)) {
+        why = "it does not go with the certificate";
+    } else if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_reason_error_string(code)) {
+        why = ERR_reason_error_string(code);
+    }
+    ERR_clear_error();
+    return ws_error_set(error, WS_ERR_TLS_OPTIONS, "cannot use the %s file %s: %s", what, path, why);
+}
+
 static int32_t load_own(SSL_CTX* ctx, const wsTls* options, ws_tls_files* files, ws_error* error) {
     if (!options->certFile) return WS_OK;
     const char* key = options->keyFile ? options->keyFile : options->certFile;
-    if (!ws_tls_files_add(files, options->certFile) || !ws_tls_files_add(files, key)) return WS_ERR_MEMORY;
+    if (!ws_tls_files_add(files, options->certFile) || !ws_tls_files_add(files, key)) {
+        return ws_error_set(error, WS_ERR_MEMORY, "no memory for TLS");
+    }
     SSL_CTX_set_default_passwd_cb(ctx, give_password);
     SSL_CTX_set_default_passwd_cb_userdata(ctx, (void*)options->keyPassword);
+    ERR_clear_error();
     if (SSL_CTX_use_certificate_chain_file(ctx, options->certFile) != 1) {
-        return fail(error, "cannot use the certificate file ", options->certFile);
+        return unusable(error, "certificate", options->certFile, "it has no certificate in PEM form");
     }
-    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
-        /* OpenSSL's reasons are about the parts of a decoder, and do not help. */
-        const char* why = ws_tls_reason(options->keyPassword ? "it is no key in PEM form, or its password is another"
-                                                             : "it is no key in PEM form, or needs a password");
-        return ws_error_set(error, WS_ERR_TLS_OPTIONS, "cannot use the key file %s: %s", key, why);
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 || SSL_CTX_check_private_key(ctx) != 1) {
+        return unusable(error, "key", key,
+                        options->keyPassword ? "it is no key in PEM form, or its password is another"
+                                             : "it is no key in PEM form, or needs a password");
     }
-    if (SSL_CTX_check_private_key(ctx) != 1) return fail(error, "the certificate does not go with the key in ", key);
     return WS_OK;
 }
 

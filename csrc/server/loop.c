@@ -7,6 +7,7 @@
 #include "net/poll.h"
 #include "net/sys.h"
 #include "net/tcp.h"
+#include "net/tls.h"
 #include "net/wake.h"
 #include "server/log.h"
 #include "server/stages.h"
@@ -21,7 +22,10 @@ enum {
     EVENTS_PER_TURN = 256,
 };
 
-/* A turn is: wait, read once from each client that has something, then write to all who got something. */
+/*
+ * A turn is: wait, read once from each client that has something, then write to all who got something. TLS may have
+ * something that no poll shows: who has is read again in the next turn, which then does not wait.
+ */
 struct ws_server {
     ws_poll* poll;
     intptr_t listener, wake; /* -1: none */
@@ -32,8 +36,10 @@ struct ws_server {
     bool echo;
     size_t max_size; /* bytes of a message */
     size_t count;
-    ws_peer* peers;   /* all of them */
-    ws_peer* touched; /* in this turn: to be settled at its end */
+    ws_peer* peers;      /* all of them */
+    ws_peer* touched;    /* in this turn: to be settled at its end */
+    ws_peer* unread;     /* their transports have input inside, of which the poll set knows nothing */
+    ws_tls_context* tls; /* NULL: without TLS */
     ws_stages stages;
 };
 
@@ -51,10 +57,27 @@ static void resume_accepting(ws_server* server) {
     server->accept_again = INT64_MAX;
 }
 
+/* Read it in the next turn, whatever the poll set says. */
+static void enter_unread(ws_server* server, ws_peer* peer) {
+    if (peer->unread_link) return;
+    peer->next_unread = server->unread;
+    if (peer->next_unread) peer->next_unread->unread_link = &peer->next_unread;
+    peer->unread_link = &server->unread;
+    server->unread = peer;
+}
+
+static void leave_unread(ws_peer* peer) {
+    if (!peer->unread_link) return;
+    *peer->unread_link = peer->next_unread;
+    if (peer->next_unread) peer->next_unread->unread_link = peer->unread_link;
+    peer->unread_link = NULL;
+}
+
 /* It goes at the end of the turn at the latest, and its place is free. */
 static void remove_peer(ws_server* server, ws_peer* peer) {
     ws_log("%s: gone after %" PRIu64 " ignored messages: %s", peer->address, peer->ignored, peer->reason);
     ws_stages_leave(&server->stages, peer);
+    leave_unread(peer);
     *(peer->previous ? &peer->previous->next : &server->peers) = peer->next;
     if (peer->next) peer->next->previous = peer->previous;
     server->count--;
@@ -63,12 +86,20 @@ static void remove_peer(ws_server* server, ws_peer* peer) {
     resume_accepting(server);
 }
 
+static bool start_tls(const ws_server* server, ws_peer* peer) {
+    ws_error error = {0};
+    if (!server->tls || ws_tls_start(&peer->transport, server->tls, NULL, &error) == 0) return true;
+    ws_log("%s: refused: %s", peer->address, ws_error_text(&error));
+    ws_error_clear(&error);
+    return false;
+}
+
 /* A new client. False without memory. */
 static bool add_peer(ws_server* server, intptr_t fd) {
     ws_peer* peer = ws_peer_new(fd, server->max_size);
     if (!peer) return false;
     peer->watched = WS_POLL_READ;
-    if (ws_poll_add(server->poll, fd, peer->watched, peer) != 0) {
+    if (!start_tls(server, peer) || ws_poll_add(server->poll, fd, peer->watched, peer) != 0) {
         ws_peer_free(peer);
         return true;
     }
@@ -150,6 +181,7 @@ static void take(ws_server* server, ws_peer* sender, const ws_event* message) {
 }
 
 static void receive(ws_server* server, ws_peer* peer) {
+    leave_unread(peer);
     if (peer->gone || !ws_peer_read(peer)) return;
     if (peer->stage == WS_STAGE_ACTIVE) { /* heard from: its time begins anew */
         ws_stages_leave(&server->stages, peer);
@@ -173,7 +205,10 @@ static void settle(ws_server* server, ws_peer* peer) {
     }
     if (peer->gone) {
         remove_peer(server, peer);
-    } else if (peer->stage != ws_peer_stage(peer)) {
+        return;
+    }
+    if (peer->transport.ops->ready_now(&peer->transport)) enter_unread(server, peer);
+    if (peer->stage != ws_peer_stage(peer)) {
         if (peer->stage == WS_STAGE_HANDSHAKE && ws_peer_is_open(peer)) ws_log("%s: joined", peer->address);
         ws_stages_leave(&server->stages, peer);
         ws_stages_enter(&server->stages, peer, server->now);
@@ -246,7 +281,17 @@ static void dispatch(ws_server* server, const ws_poll_event* event) {
     }
 }
 
+/* Those that had input inside at the end of the last turn and have not been read in this one. */
+static void receive_unread(ws_server* server) {
+    ws_peer* peer;
+    while ((peer = server->unread)) {
+        touch(server, peer);
+        receive(server, peer);
+    }
+}
+
 static int64_t wait_time(const ws_server* server) {
+    if (server->unread) return 0;
     int64_t next = ws_stages_next_deadline(&server->stages);
     if (server->accept_again < next) next = server->accept_again;
     if (next == INT64_MAX) return -1;
@@ -262,6 +307,7 @@ int32_t ws_server_run(ws_server* server, ws_error* error) {
         server->now = ws_sys_now();
         for (int i = 0; i < n; i++)
             dispatch(server, &events[i]);
+        receive_unread(server);
         settle_touched(server);
         expire_due(server);
     }
@@ -283,6 +329,11 @@ static int32_t fail(ws_error* error, int os_error, const char* what) {
     ws_error_set(error, WS_ERR_SYSTEM, "%s: %s", what, ws_sys_error_text(os_error, text, sizeof text));
     error->os_error = os_error;
     return WS_ERR_SYSTEM;
+}
+
+static int32_t load_certificate(ws_server* server, const ws_server_options* options, ws_error* error) {
+    if (!options->tls_cert) return WS_OK;
+    return ws_tls_context_server(options->tls_cert, options->tls_key, &server->tls, error);
 }
 
 static int32_t start_listening(ws_server* server, const ws_server_options* options, ws_error* error) {
@@ -310,7 +361,8 @@ int32_t ws_server_new(ws_server** out, const ws_server_options* options, ws_erro
     server->stages.spans[WS_STAGE_ACTIVE] = IDLE_TIMEOUT;
     server->stages.spans[WS_STAGE_PINGED] = PING_TIMEOUT;
     server->stages.spans[WS_STAGE_CLOSING] = CLOSE_TIMEOUT;
-    int32_t failed = start_listening(server, options, error);
+    int32_t failed = load_certificate(server, options, error);
+    if (!failed) failed = start_listening(server, options, error);
     if (failed)
         ws_server_free(server);
     else
@@ -327,5 +379,6 @@ void ws_server_free(ws_server* server) {
     if (server->listener >= 0) ws_tcp_close(server->listener);
     if (server->wake >= 0) ws_wake_close(server->wake);
     ws_poll_free(server->poll);
+    ws_tls_context_drop(server->tls);
     free(server);
 }

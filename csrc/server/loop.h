@@ -9,20 +9,22 @@
 enum {
     WS_SERVER_PORT = 9999,
     WS_SERVER_MAX_SIZE = 1024 * 1024,    /* bytes of a message from a client */
-    WS_SERVER_HANDSHAKE_TIMEOUT = 10000, /* ms for a client's request, from being accepted */
+    WS_SERVER_HANDSHAKE_TIMEOUT = 10000, /* ms for a client's request, TLS included, from being accepted */
 };
 
 typedef struct ws_server_options {
     const char* host; /* "" or NULL: loopback */
     uint16_t port;    /* 0: any */
     int64_t handshake_timeout;
-    size_t max_size; /* bytes of a message from a client */
-    bool echo;       /* send every message back to its sender as it came, instead of the chat */
+    size_t max_size;      /* bytes of a message from a client */
+    const char* tls_cert; /* PEM file: speak TLS with this certificate and those above it; NULL: without TLS */
+    const char* tls_key;  /* PEM file; NULL: the key is in tls_cert */
+    bool echo;            /* send every message back to its sender as it came, instead of the chat */
 } ws_server_options;
 
 typedef struct ws_server ws_server;
 
-/* Listen. 0, or WS_ERR_SYSTEM or WS_ERR_MEMORY with a text. Free with ws_server_free. */
+/* Listen. 0, or WS_ERR_SYSTEM, WS_ERR_TLS_OPTIONS or WS_ERR_MEMORY with a text. Free with ws_server_free. */
 int32_t ws_server_new(ws_server** server, const ws_server_options* options, ws_error* error);
 
 /* The port it listens on. */

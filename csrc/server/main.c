@@ -11,8 +11,9 @@
 
 enum { EXIT_USAGE = 2, MAX_MAX_SIZE = 1024 * 1024 * 1024 };
 
-static const char usage[] = "usage: ws_server [PORT] [--port N] [--host H] [--echo] [--max-size BYTES] "
-                            "[--handshake-timeout SECONDS] [--help]\n";
+static const char usage[] =
+    "usage: ws_server [PORT] [--port N] [--host H] [--echo] [--max-size BYTES]\n"
+    "                 [--handshake-timeout SECONDS] [--tls-cert FILE [--tls-key FILE]] [--help]\n";
 
 static const char help[] =
     "A chat server: sends what a client says to the others (docs/protocol.md).\n"
@@ -23,6 +24,8 @@ static const char help[] =
     "  --max-size BYTES            longest message to take, 1 to 1073741824; default 1048576 (and the chat sends\n"
     "                              on nothing that is longer than 1048576)\n"
     "  --handshake-timeout SECONDS how long a new connection may take to send its request; default 10\n"
+    "  --tls-cert FILE             speak TLS (wss://) with this certificate, and those above it, in PEM form\n"
+    "  --tls-key FILE              the key to it, in PEM form; default: it is in the certificate's file\n"
     "  --help                      this text\n"
     "\n"
     "The first line on standard output names the URL. SIGTERM and SIGINT close all connections and end it.\n";
@@ -64,13 +67,24 @@ static int refuse(const char* what, const char* value) {
     return EXIT_USAGE;
 }
 
-enum { OPTION_PORT = 256, OPTION_HOST, OPTION_ECHO, OPTION_SIZE, OPTION_HANDSHAKE, OPTION_HELP };
+enum {
+    OPTION_PORT = 256,
+    OPTION_HOST,
+    OPTION_ECHO,
+    OPTION_SIZE,
+    OPTION_HANDSHAKE,
+    OPTION_CERT,
+    OPTION_KEY,
+    OPTION_HELP
+};
 
 static const struct option names[] = {{"port", required_argument, NULL, OPTION_PORT},
                                       {"host", required_argument, NULL, OPTION_HOST},
                                       {"echo", no_argument, NULL, OPTION_ECHO},
                                       {"max-size", required_argument, NULL, OPTION_SIZE},
                                       {"handshake-timeout", required_argument, NULL, OPTION_HANDSHAKE},
+                                      {"tls-cert", required_argument, NULL, OPTION_CERT},
+                                      {"tls-key", required_argument, NULL, OPTION_KEY},
                                       {"help", no_argument, NULL, OPTION_HELP},
                                       {0}};
 
@@ -89,6 +103,12 @@ static int take_option(int option, ws_server_options* options) {
     case OPTION_HOST:
         options->host = optarg;
         return 0;
+    case OPTION_CERT:
+        options->tls_cert = optarg;
+        return 0;
+    case OPTION_KEY:
+        options->tls_key = optarg;
+        return 0;
     case OPTION_HELP:
         return -1;
     default: /* getopt has said what is wrong */
@@ -103,6 +123,7 @@ static int parse_options(int argc, char** argv, ws_server_options* options) {
         int status = take_option(option, options);
         if (status) return status;
     }
+    if (options->tls_key && !options->tls_cert) return refuse("a key without --tls-cert", options->tls_key);
     if (optind == argc) return 0;
     if (!parse_port(argv[optind], &options->port)) return refuse("not a port", argv[optind]);
     return optind + 1 == argc ? 0 : refuse("one argument too many", argv[optind + 1]);
@@ -123,13 +144,18 @@ static void on_end_signals(void (*handler)(int)) {
 }
 
 /* An IPv6 address stands in brackets in a URL. */
-static void announce(const char* host, uint16_t port) {
+static void announce(const ws_server_options* options, uint16_t port) {
+    const char *scheme = options->tls_cert ? "wss" : "ws", *host = options->host;
     bool v6 = strchr(host, ':') != NULL;
-    printf("ws_server listening on ws://%s%s%s:%u/\n", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    printf("ws_server listening on %s://%s%s%s:%u/\n", scheme, v6 ? "[" : "", host, v6 ? "]" : "", port);
     fflush(stdout);
 }
 
 static int complain(const ws_server_options* options, const ws_error* error) {
+    if (error->code == WS_ERR_TLS_OPTIONS) {
+        fprintf(stderr, "ws_server: %s\n", ws_error_text(error));
+        return EXIT_FAILURE;
+    }
     fprintf(stderr, "ws_server: %s port %u: %s (try another --port; 0 takes any free one)\n", options->host,
             options->port, ws_error_text(error));
     return EXIT_FAILURE;
@@ -140,7 +166,7 @@ static int serve(const ws_server_options* options) {
     int32_t failed = ws_server_new(&running, options, &error);
     if (!failed) {
         on_end_signals(stop);
-        announce(options->host, ws_server_port(running));
+        announce(options, ws_server_port(running));
         failed = ws_server_run(running, &error);
         on_end_signals(SIG_IGN);
         ws_server_free(running);

@@ -28,11 +28,12 @@ ws_peer* ws_peer_new(intptr_t fd, size_t max_message) {
 }
 
 void ws_peer_free(ws_peer* peer) {
-    if (ws_buf_len(&peer->protocol.writer.out) > 0) {
-        ws_tcp_reset_on_close(peer->transport.fd); /* the stream is torn; else the system would try on for minutes */
+    ws_transport* transport = &peer->transport;
+    if (ws_buf_len(&peer->protocol.writer.out) > 0 || transport->ops->unsent(transport)) {
+        transport->ops->reset_on_close(transport); /* the stream is torn; else the system would try on for minutes */
     }
     ws_protocol_free(&peer->protocol);
-    peer->transport.ops->close(&peer->transport);
+    transport->ops->close(transport);
     free(peer);
 }
 
@@ -58,9 +59,16 @@ void ws_peer_drop(ws_peer* peer, const char* format, ...) {
     peer->gone = true;
 }
 
-static void drop_for_errno(ws_peer* peer, ssize_t failed) {
+/* Reading or writing has failed with this -errno. */
+static void drop_lost(ws_peer* peer, ssize_t failed) {
     char text[96];
-    ws_peer_drop(peer, "connection lost: %s", ws_sys_error_text((int)-failed, text, sizeof text));
+    ws_error error = {0};
+    if (failed == -EPROTO) peer->transport.ops->explain(&peer->transport, &error);
+    if (error.code)
+        ws_peer_drop(peer, "%s", ws_error_text(&error));
+    else
+        ws_peer_drop(peer, "connection lost: %s", ws_sys_error_text((int)-failed, text, sizeof text));
+    ws_error_clear(&error);
 }
 
 ws_stage ws_peer_stage(const ws_peer* peer) {
@@ -82,7 +90,7 @@ static bool discard(ws_peer* peer) {
     uint8_t scrap[4096];
     ssize_t got = peer->transport.ops->read(&peer->transport, scrap, sizeof scrap);
     if (got == 0) ws_peer_drop(peer, "closed");
-    if (got < 0 && got != -EAGAIN) drop_for_errno(peer, got);
+    if (got < 0 && got != -EAGAIN) drop_lost(peer, got);
     return got > 0;
 }
 
@@ -101,7 +109,7 @@ bool ws_peer_read(ws_peer* peer) {
         return true;
     }
     if (got == 0) ws_peer_drop(peer, "ended the stream without a closing handshake");
-    if (got < 0 && got != -EAGAIN) drop_for_errno(peer, got);
+    if (got < 0 && got != -EAGAIN) drop_lost(peer, got);
     return false;
 }
 
@@ -167,6 +175,23 @@ static size_t output(ws_peer* peer, const uint8_t** at) {
     return len;
 }
 
+/* Let what is inside the transport out. Is anything left of it? */
+static bool push(ws_peer* peer) {
+    ws_transport* transport = &peer->transport;
+    if (peer->gone || !transport->ops->unsent(transport)) return false;
+    ssize_t failed = transport->ops->write(transport, NULL, 0);
+    if (failed < 0 && failed != -EAGAIN) drop_lost(peer, failed);
+    return !peer->gone && transport->ops->unsent(transport);
+}
+
+/* All is written: the server ends the stream first, RFC 6455 7.1.1. Is what says so still inside? */
+static bool end_stream(ws_peer* peer) {
+    ws_transport* transport = &peer->transport;
+    transport->ops->shutdown(transport);
+    peer->said_all = !transport->ops->unsent(transport);
+    return !peer->said_all;
+}
+
 bool ws_peer_flush(ws_peer* peer) {
     const uint8_t* at;
     size_t len = 0;
@@ -174,13 +199,10 @@ bool ws_peer_flush(ws_peer* peer) {
         ssize_t sent = peer->transport.ops->write(&peer->transport, at, len);
         if (sent == -EAGAIN) break;
         if (sent < 0)
-            drop_for_errno(peer, sent);
+            drop_lost(peer, sent);
         else
             ws_writer_written(&peer->protocol.writer, (size_t)sent);
     }
-    if (len == 0 && !peer->said_all && ws_protocol_finished(&peer->protocol)) {
-        peer->transport.ops->shutdown(&peer->transport); /* the server ends the stream first, RFC 6455 7.1.1 */
-        peer->said_all = true;
-    }
-    return len > 0;
+    if (len > 0 || push(peer)) return true;
+    return !peer->gone && !peer->said_all && ws_protocol_finished(&peer->protocol) && end_stream(peer);
 }

@@ -45,6 +45,7 @@ typedef struct ws_peer {
     struct ws_peer *previous, *next; /* among all */
     struct ws_peer* next_touched;
     bool touched;
+    struct ws_peer *next_unread, **unread_link; /* among those to be read again; the link that leads to it */
 } ws_peer;
 
 /*
@@ -81,7 +82,7 @@ void ws_peer_ping(ws_peer* peer);
 /* Start the closing handshake, or drop a client that is not open. */
 void ws_peer_close(ws_peer* peer, uint16_t code, const char* reason);
 
-/* Write what the socket takes. Is anything left? */
+/* Write what the socket takes, and behind the last word end the stream. Is anything left? */
 bool ws_peer_flush(ws_peer* peer);
 
 #endif

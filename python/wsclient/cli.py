@@ -64,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the chat server", description="Run the chat server.")
     serve.add_argument("port", nargs="?", default="9999", metavar="PORT", help="0 takes any (default: %(default)s)")
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
+    serve.add_argument("--tls-cert", metavar="FILE", help="speak TLS with this certificate, in PEM form")
+    serve.add_argument("--tls-key", metavar="FILE", help="the key to it (default: it is in the certificate's file)")
     return parser
 
 
@@ -77,7 +79,10 @@ def _seconds(text: str) -> float:
 def _serve(options: argparse.Namespace) -> int:
     try:
         program = str(server_program())
-        os.execv(program, [program, "--host", options.host, "--port", options.port])
+        command = [program, "--host", options.host, "--port", options.port]
+        for option, path in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
+            command += [option, path] if path is not None else []
+        os.execv(program, command)
     except OSError as error:
         return _complain(f"wsclient: {error}")
 

@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from ..tls import PathLike
+
 _DEADLINE = 10.0
 
 # The shell keeps the server until its standard input ends, which it does when this process closes it or dies.
@@ -31,7 +33,8 @@ def server_program() -> Path:
 class ChatServer:
     """A running chat server, as a context manager.
 
-    ``port`` 0 takes any free one. Raises ``FileNotFoundError`` without the program, and ``RuntimeError``, with what it
+    ``port`` 0 takes any free one. With ``tls_cert`` it speaks TLS: a PEM file of its certificate and those above it;
+    ``tls_key`` is the key to it, ``None``: it is in ``tls_cert``. Raises ``ValueError`` for a key alone, ``FileNotFoundError`` without the program, and ``RuntimeError``, with what it
     printed, when it does not listen within 10 s. It ends with the block, or with this process.
     """
 
@@ -40,10 +43,16 @@ class ChatServer:
     port: int
     """The port it listens on."""
     url: str
-    """Its URL."""
+    """Its URL, ``ws://`` or ``wss://``."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(
+        self, port: int = 0, *, tls_cert: PathLike | None = None, tls_key: PathLike | None = None
+    ) -> None:
+        if tls_key is not None and tls_cert is None:
+            raise ValueError("tls_key needs tls_cert")
         command = [str(server_program()), "--port", str(port)]
+        for option, path in (("--tls-cert", tls_cert), ("--tls-key", tls_key)):
+            command += [option, os.fspath(path)] if path is not None else []
         self._printed = collections.deque[str](maxlen=100)
         self._listens: re.Match[str] | None = None
         self._known = threading.Event()
@@ -89,7 +98,7 @@ class ChatServer:
         with self._process.stdout as lines:
             for line in lines:
                 self._printed.append(line.rstrip())
-                self._listens = self._listens or re.search(r"listening on (ws://(.+):(\d+)/)", line)
+                self._listens = self._listens or re.search(r"listening on (wss?://(.+):(\d+)/)", line)
                 if self._listens:
                     self._known.set()
         self._known.set()
