@@ -45,7 +45,7 @@ class Server:
                 preexec_fn=limit_files,
             )
         self.line = _stdout(self.process).readline()
-        found = re.fullmatch(r"ws_server listening on (ws://127\.0\.0\.1:(\d+)/)\n", self.line)
+        found = re.fullmatch(r"ws_server listening on (wss?://127\.0\.0\.1:(\d+)/)\n", self.line)
         assert found, f"unexpected first line {self.line!r}"
         self.url, self.port = found[1], int(found[2])
 

@@ -33,9 +33,10 @@ def server_program() -> Path:
 class ChatServer:
     """A running chat server, as a context manager.
 
-    ``port`` 0 takes any free one. With ``tls_cert`` it speaks TLS: a PEM file of its certificate and those above it;
-    ``tls_key`` is the key to it, ``None``: it is in ``tls_cert``. Raises ``ValueError`` for a key alone, ``FileNotFoundError`` without the program, and ``RuntimeError``, with what it
-    printed, when it does not listen within 10 s. It ends with the block, or with this process.
+    ``port`` 0 takes any free one. With ``tls_cert``, a PEM file of its certificate and those above it, it speaks TLS;
+    ``tls_key`` is the key to that, ``None``: it is in the same file. Raises ``ValueError`` for a key alone,
+    ``FileNotFoundError`` without the program, and ``RuntimeError``, with what it printed, when it does not listen
+    within 10 s. It ends with the block, or with this process.
     """
 
     host: str
@@ -45,9 +46,7 @@ class ChatServer:
     url: str
     """Its URL, ``ws://`` or ``wss://``."""
 
-    def __init__(
-        self, port: int = 0, *, tls_cert: PathLike | None = None, tls_key: PathLike | None = None
-    ) -> None:
+    def __init__(self, port: int = 0, *, tls_cert: PathLike | None = None, tls_key: PathLike | None = None) -> None:
         if tls_key is not None and tls_cert is None:
             raise ValueError("tls_key needs tls_cert")
         command = [str(server_program()), "--port", str(port)]
