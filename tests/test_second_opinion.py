@@ -96,6 +96,7 @@ CLOSES = st.one_of(
     st.builds(lambda code, reason: struct.pack("!H", code) + reason, BAD_CODES, REASONS),
 ).map(lambda payload: Frame(CLOSE, payload))
 PINGS = st.builds(Frame, st.sampled_from([PING, PONG]), st.binary(max_size=125))
+CONTROL_FRAMES = st.one_of(PINGS, PINGS, PINGS, CLOSES)
 TEXTS = st.text(max_size=200).map(str.encode)
 BYTES = st.binary(max_size=200)
 REPEATS = st.sampled_from([1, 1, 1, 1, 3, 60, 400])
@@ -118,13 +119,15 @@ WRONG = st.one_of(
 )
 
 
-def fragments(draw: st.DrawFn, opcode: int, payload: bytes, rsv: int) -> list[Frame]:
+def fragments(
+    draw: st.DrawFn, opcode: int, payload: bytes, rsv: int, between: st.SearchStrategy[Frame] = CONTROL_FRAMES
+) -> list[Frame]:
     """One message in one frame or several, control frames between them."""
     ends = [*sorted(draw(st.lists(st.integers(0, len(payload)), max_size=3))), len(payload)]
     frames: list[Frame] = []
     start = 0
     for i, end in enumerate(ends):
-        frames += draw(st.lists(st.one_of(PINGS, PINGS, PINGS, CLOSES), max_size=1)) if i else []
+        frames += draw(st.lists(between, max_size=1)) if i else []
         frames.append(
             Frame(
                 CONTINUATION if i else opcode,
@@ -164,7 +167,10 @@ def streams(draw: st.DrawFn, deflate: int) -> list[Frame]:
 
 @st.composite
 def big_messages(draw: st.DrawFn, deflate: int, limit: int) -> list[Frame]:
-    """Right ones, around a limit. Not too near: before decompression ``websockets`` compares the compressed size."""
+    """Right ones, around a limit. Not too near: before decompression ``websockets`` compares the compressed size.
+
+    No close frame between fragments: the decompressors may see the limit exceeded at the one before it or behind it.
+    """
     squeezer = Squeezer(deflate == 1) if deflate else None
     sizes = st.one_of(st.integers(0, limit * 9 // 10), st.integers(limit * 11 // 10, limit * 3))
     chance = random.Random(draw(st.integers(0, 1000)))
@@ -173,9 +179,8 @@ def big_messages(draw: st.DrawFn, deflate: int, limit: int) -> list[Frame]:
         payload = bytes(size) if draw(st.booleans()) else bytes(chance.choices(range(128), k=size))
         compressed = squeezer is not None and draw(st.booleans())
         opcode = draw(st.sampled_from([TEXT, BINARY]))
-        frames += fragments(
-            draw, opcode, squeezer.squeeze(payload) if squeezer and compressed else payload, compressed * RSV1
-        )
+        sent = squeezer.squeeze(payload) if squeezer and compressed else payload
+        frames += fragments(draw, opcode, sent, compressed * RSV1, between=PINGS)
     return frames
 
 
