@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize pytest check wheel compliance fuzz mutate clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance fuzz mutate clean
 
 all:
 	@scripts/setup.sh c
@@ -32,7 +32,7 @@ demo:
 	@mkdir -p build && { $(MAKE) setup all c-server python >build/demo.log 2>&1 || { cat build/demo.log; exit 1; }; }
 	@$(VENV)/python scripts/demo.py
 
-test: setup all c-server python ctest sanitize check pytest
+test: setup all c-server python ctest sanitize-quick check pytest
 	@$(MAKE) compliance CASES=sample
 
 ctest: setup
@@ -40,10 +40,14 @@ ctest: setup
 	@cmake --build build >/dev/null
 	@ctest --test-dir build --output-on-failure
 
-sanitize: setup
-	@cmake -S . -B build/sanitize -DWS_TESTS=ON -DWS_SANITIZE=ON >/dev/null
-	@cmake --build build/sanitize >/dev/null
-	@ctest --test-dir build/sanitize --output-on-failure
+# The tests with sanitizers and valgrind watching; the PARTS are in scripts/sanitize.sh. See docs/testing.md.
+PARTS ?=
+sanitize:
+	@scripts/setup.sh sanitize
+	@scripts/sanitize.sh $(PARTS)
+
+sanitize-quick: setup
+	@scripts/sanitize.sh quick
 
 check: python
 	$(VENV)/ruff format --check

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # All the set-up of `make test` and `make demo` on a machine with git, make, Python and apt: the system's packages,
 # the Python tools in .venv, the foreign WebSocket peers. Only what is missing is fetched; a second run takes a moment.
-#   scripts/setup.sh c     what compiling the C parts needs
-#   scripts/setup.sh       that, .venv and the peers
-#   scripts/setup.sh fuzz  all that, and clang with libFuzzer
+#   scripts/setup.sh c         what compiling the C parts needs
+#   scripts/setup.sh           that, .venv and the peers
+#   scripts/setup.sh fuzz      all that, and clang with libFuzzer
+#   scripts/setup.sh sanitize  all that, and valgrind (without clang)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
@@ -34,6 +35,7 @@ missing_packages() {
   ls /usr/lib/*/libnss_wrapper.so >/dev/null 2>&1 || echo libnss-wrapper
   has_daemon nginx || echo nginx-light
   has_daemon haproxy || echo haproxy
+  if [ "$1" = sanitize ]; then command -v valgrind >/dev/null || echo valgrind; fi
   has_python 'import ensurepip, venv' || echo python3-venv
   has_python 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' || echo python3-dev
 }

@@ -24,10 +24,11 @@ DEADLINE = 20.0
 class Program:
     """A program whose standard output is read by lines, every wait with a deadline."""
 
-    def __init__(self, *command: str | Path) -> None:
-        """Start it."""
+    def __init__(self, *command: str | Path, ours: bool = True) -> None:
+        """Start it; without the library that a sanitizer preloads, if nothing in it is `ours`."""
         self.process = subprocess.Popen(
             [str(part) for part in command],
+            env={name: value for name, value in os.environ.items() if ours or name != "LD_PRELOAD"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             encoding="utf-8",
@@ -85,7 +86,7 @@ class Echo(Program):
 
     def __init__(self, *command: str | Path) -> None:
         """Start it and learn its port."""
-        super().__init__(*command)
+        super().__init__(*command, ours=False)
         self.port = int(self.line().removeprefix("port "))
         self.url = f"ws://127.0.0.1:{self.port}/"
 

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import json
+import os
 import socket
 import subprocess
 import time
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Echo, Program
+from conftest import ROOT, Echo, Program
 from wsclient import MessageInfo, WSClient
 from wsclient.testing import ChatServer
 
 DEADLINE = 10.0
 JSON, RAW = 0, 1
+LIBRARIES = Path(os.environ.get("WS_LIBRARIES", ROOT / "bin"))
+"""Where libwsclient is: the one of make, or another build."""
 
 
 class Client(ctypes.Structure):
@@ -31,9 +34,9 @@ RawCallback = ctypes.CFUNCTYPE(None, ClientPointer, ctypes.c_char_p, ctypes.c_lo
 
 
 @pytest.fixture(scope="module")
-def lib(root: Path) -> ctypes.CDLL:
+def lib() -> ctypes.CDLL:
     """libwsclient.so with its signatures."""
-    lib = ctypes.CDLL(str(root / "bin/libwsclient.so"))
+    lib = ctypes.CDLL(str(LIBRARIES / "libwsclient.so"))
     text = ctypes.c_char_p
     signatures = {
         "wsInitClient": (ctypes.c_int32, [ClientPointer, text, text, text]),
@@ -104,8 +107,8 @@ def refused_port() -> bytes:
 def build(root: Path, folder: Path, example: str) -> Path:
     """A program of docs/examples, built as the README says."""
     program = folder / example
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icsrc/include", "-Lbin", "-lwsclient"]
-    command = ["cc", f"docs/examples/{example}.c", *flags, f"-Wl,-rpath,{root}/bin", "-o", program]
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icsrc/include", f"-L{LIBRARIES}", "-lwsclient"]
+    command = ["cc", f"docs/examples/{example}.c", *flags, f"-Wl,-rpath,{LIBRARIES}", "-o", program]
     subprocess.run(command, cwd=root, check=True, timeout=60)
     return program
 
@@ -168,7 +171,7 @@ def test_a_c_program_links_statically(root: Path, tmp_path: Path) -> None:
     source.write_text(
         "#include <stdio.h>\n#include <wsclient/wsclient.h>\nint main(void) { return puts(wsErrorName(-13)) < 0; }\n"
     )
-    libraries = [f"{root}/bin/libwsclient.a", "-lcrypto", "-ljansson", "-lpthread"]
+    libraries = [LIBRARIES / "libwsclient.a", "-lcrypto", "-ljansson", "-lpthread"]
     subprocess.run(
         ["cc", source, f"-I{root}/csrc/include", *libraries, "-o", tmp_path / "errors"], check=True, timeout=60
     )
@@ -176,7 +179,7 @@ def test_a_c_program_links_statically(root: Path, tmp_path: Path) -> None:
 
 
 def test_only_the_public_names_are_exported(root: Path) -> None:
-    symbols = subprocess.check_output(["nm", "-D", "--defined-only", root / "bin/libwsclient.so"], text=True).split(
+    symbols = subprocess.check_output(["nm", "-D", "--defined-only", LIBRARIES / "libwsclient.so"], text=True).split(
         "\n"
     )
     names = {line.split()[-1] for line in symbols if line}

@@ -142,7 +142,8 @@ def test_the_chat_server_serves_npm_ws(chat_server: ChatServer) -> None:
         client.send_message("I am in", back)
         heard = client.messages()
         assert next(heard).text == "I am in"
-        with Program(node(), PEERS / "client.mjs", chat_server.url, "Node", "grüße", "2", "2") as peer:
+        arguments = (PEERS / "client.mjs", chat_server.url, "Node", "grüße", "2", "2")
+        with Program(node(), *arguments, ours=False) as peer:
             assert peer.line() == "open"
             message = next(heard)
             assert (message.user.name, message.text) == ("Node", "grüße")

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# The tests again, with something watching the native code. Everything is built in build/sanitize, .venv is left as it is.
+#   scripts/sanitize.sh [PART...]    all parts, where none is named
+#     c-address       the C tests under ASan (with leaks) and UBSan
+#     c-thread        the C tests under TSan
+#     memcheck        the C tests under valgrind
+#     python-address  the Python tests of the native code; module, library and server built with ASan and UBSan
+#     python-thread   those of them with threads, built with TSan
+#     quick           what `make test` runs: c-address, and of c-thread and python-address what says most in least time
+set -euo pipefail
+cd "$(dirname "$0")/.."
+here=$PWD
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+
+# In the Python files left out no native code of ours runs: architecture, codec, compliance, editor, models, stub; or another
+# build of it than this one: wheel. demo and docs only start again what c_api and cli start.
+address_tests=(c_api cli compression connection exceptions options peers second_opinion server testing ws_client)
+thread_tests=(c_api compression connection peers ws_client)
+quick_tests=(c_api compression connection)
+# A program that links libwsclient.a here would have to be linked to the sanitizer, too.
+left_out=(--deselect tests/test_c_api.py::test_a_c_program_links_statically)
+
+c_tests_with_threads='^test_(conn|resolve|sys)'
+
+# A child of fork may start threads here, and TSan then watches on.
+export TSAN_OPTIONS=die_after_fork=0
+# TSan cannot run where addresses are laid out too randomly (vm.mmap_rnd_bits over 28).
+fixed=()
+if setarch -R true 2>/dev/null; then fixed=(setarch -R); fi
+
+# build address|thread [CMAKE-OPTION...]
+build() {
+  local tree=build/sanitize/$1 flags=${1/address/address,undefined}
+  cmake -S . -B "$tree" -DWS_TESTS=ON -DWS_SANITIZE="$flags" -DCMAKE_BUILD_TYPE=Debug "${@:2}" >/dev/null
+  cmake --build "$tree" >/dev/null
+}
+
+# c_tests address|thread [CTEST-OPTION...]
+c_tests() {
+  build "$1" -DWS_PYTHON=OFF
+  "${fixed[@]}" ctest --test-dir "build/sanitize/$1" --output-on-failure --no-tests=error "${@:2}"
+}
+
+# The package beside the build: the Python files as they are, the module as it was built.
+make_package() {
+  build "$1" -DWS_PYTHON=ON -DPython_EXECUTABLE="$here/.venv/bin/python" \
+    -Dpybind11_DIR="$(.venv/bin/python -m pybind11 --cmakedir)"
+  rm -rf "build/sanitize/$1/package"
+  cmake --install "build/sanitize/$1" --component python --prefix "build/sanitize/$1/package" >/dev/null
+  cp -r python/wsclient "build/sanitize/$1/package/"
+}
+
+# The server as the tests start it: nothing preloaded, and its leaks are looked for, which Python has at its end.
+make_server() {
+  cat >"build/sanitize/$1/ws_server" <<END
+#!/bin/sh
+unset LD_PRELOAD
+ASAN_OPTIONS=\${ASAN_OPTIONS%:detect_leaks=0} exec "$here/build/sanitize/$1/bin/ws_server" "\$@"
+END
+  chmod +x "build/sanitize/$1/ws_server"
+}
+
+# What the sanitizers wrote fails the part, in whichever process it was.
+no_reports() {
+  local found=("$1"/*)
+  [ -e "${found[0]}" ] || return 0
+  cat "${found[@]}"
+  return 1
+}
+
+# python_tests address|thread TEST...: the sanitizer's library comes before Python, and into all that Python starts.
+python_tests() {
+  local tree=$here/build/sanitize/$1 files=("${@:2}") status=0
+  make_package "$1"
+  make_server "$1"
+  rm -rf "$tree/reports" && mkdir "$tree/reports"
+  local log=log_path=$tree/reports/report
+  local watched=("${fixed[@]}" env
+    LD_PRELOAD="$(gcc -print-file-name="lib${1:0:1}san.so") $(gcc -print-file-name=libstdc++.so.6)"
+    ASAN_OPTIONS="$log:detect_leaks=0" UBSAN_OPTIONS="$log:print_stacktrace=1" TSAN_OPTIONS="$log:$TSAN_OPTIONS"
+    PYTHONPATH="$tree/package" WS_SERVER_BIN="$tree/ws_server" WS_LIBRARIES="$tree/bin" .venv/bin/python)
+  "${watched[@]}" -c "import wsclient._core as core; assert core.__file__.startswith('$tree/'), core.__file__"
+  "${watched[@]}" -m pytest -q -p no:cacheprovider "${left_out[@]}" "${files[@]/%/.py}" || status=$?
+  no_reports "$tree/reports" && return "$status"
+}
+
+# The C tests, two at a time.
+memcheck() {
+  cmake -S . -B build -DWS_TESTS=ON >/dev/null
+  cmake --build build >/dev/null
+  mkdir -p build/sanitize/memcheck
+  printf '%s\n' tests/c/test_*.c | xargs -P 2 -I {} sh -c '
+    name=$(basename {} .c) log=build/sanitize/memcheck/$(basename {} .c).log
+    valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible \
+      --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 "build/tests/c/$name" >"$log" 2>&1 ||
+      { cat "$log"; echo "memcheck: $name failed"; exit 1; }'
+}
+
+[ $# -gt 0 ] || set -- c-address c-thread memcheck python-address python-thread
+for part; do
+  echo "sanitize: $part"
+  case $part in
+  c-address) c_tests address ;;
+  c-thread) c_tests thread ;;
+  memcheck) memcheck ;;
+  python-address) python_tests address "${address_tests[@]/#/tests/test_}" ;;
+  python-thread) python_tests thread "${thread_tests[@]/#/tests/test_}" ;;
+  quick)
+    c_tests address
+    c_tests thread -R "$c_tests_with_threads"
+    python_tests address "${quick_tests[@]/#/tests/test_}"
+    ;;
+  *) echo "sanitize: no part $part" >&2 && exit 2 ;;
+  esac
+done
