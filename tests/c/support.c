@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 const uint8_t test_key[4] = {0x37, 0xfa, 0x21, 0x3d};
 const ws_limits wide_limits = {.max_size = 1 << 24, .max_fragments = 1000, .max_head = 65536};
@@ -64,6 +66,30 @@ bool no_random(uint8_t* out, size_t n) {
     (void)out;
     (void)n;
     return false;
+}
+
+/* GUARDED accessible bytes, a page in front of them and one behind them that are not. */
+static uint8_t* map_guarded(void) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uint8_t* pages = mmap(NULL, GUARDED + 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    assert_int_equal(mprotect(pages, page, PROT_NONE), 0);
+    assert_int_equal(mprotect(pages + page + GUARDED, page, PROT_NONE), 0);
+    return pages + page;
+}
+
+void* at_the_end(const void* bytes, size_t n) {
+    static uint8_t* guarded;
+    if (!guarded) guarded = map_guarded();
+    assert_true(n <= GUARDED);
+    return memcpy(guarded + GUARDED - n, bytes, n);
+}
+
+void* at_the_start(const void* bytes, size_t n) {
+    static uint8_t* guarded;
+    if (!guarded) guarded = map_guarded();
+    assert_true(n <= GUARDED);
+    return memcpy(guarded, bytes, n);
 }
 
 /* Short payloads as they are, long ones and those with a NUL by length and checksum. */

@@ -59,6 +59,15 @@ void init_open(ws_protocol* protocol, bool server, const ws_limits* limits);
 /* A client whose request for ws://h/chat, offering the subprotocols v1 and v2, is waiting to be written. */
 void start_client(ws_protocol* client, const ws_limits* limits);
 
+enum { GUARDED = 1 << 17 }; /* the most that the following take */
+
+/*
+ * Copies of `n` bytes that end where memory ends, or begin where it begins: one byte further is an inaccessible page,
+ * and whoever touches it dies by a signal. Valid until the next call of the same function.
+ */
+void* at_the_end(const void* bytes, size_t n);
+void* at_the_start(const void* bytes, size_t n);
+
 /* The events that an open protocol makes of an input, NUL-terminated; free with free(). */
 char* events_of(bool server, const ws_limits* limits, const ws_buf* input, ws_cut cut);
 
