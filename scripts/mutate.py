@@ -24,6 +24,10 @@ ALLOWED = ROOT / "tests" / "mutants.allow"
 BASE = ["gcc", "-std=c11", "-O0", "-w", "-D_GNU_SOURCE", "-fPIC", "-Icsrc", "-Icsrc/include"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 LIBRARIES = ["-lcmocka", "-lcrypto", "-lz", "-lpthread"]
+WRAPPED = {  # functions that tests replace
+    "test_memory": ("malloc", "calloc", "deflateInit2_", "inflateInit2_"),
+    "test_memory_opening": ("malloc", "free"),
+}
 SLOW = ["test_reader_pieces"]  # asked last
 DEADLINE = 120  # seconds of one test program: a fault that makes it hang is noticed, too
 
@@ -112,8 +116,8 @@ class Build:
 
     def _test(self, test: str) -> None:
         core = ["-L.", "-lcore", "-Wl,-rpath,$ORIGIN"]
-        if test == "test_memory":  # it wraps malloc and free, which only what is linked to it statically can see
-            core = ["-Wl,--wrap=malloc", "-Wl,--wrap=free", *(f"{file}.o" for file in self.files)]
+        if test in WRAPPED:  # which only what is linked to it statically can see
+            core = [*(f"-Wl,--wrap={name}" for name in WRAPPED[test]), *(f"{file}.o" for file in self.files)]
         sources = [f"tests/c/{test}.c", "tests/c/support.c"]
         assert self._run(*self.compile, "-Itests/c", *sources, *core, *LIBRARIES, "-o", test), test
 
@@ -134,7 +138,8 @@ class Build:
             if not self._object(file):
                 return "the compiler"
             self._library()
-            self._test("test_memory")
+            for test in WRAPPED:
+                self._test(test)
             own = file.removesuffix(".c")
             tests = sorted(self.tests, key=lambda test: (own not in test, test in SLOW))
             return next((test for test in tests if not self._passes(test)), None)

@@ -25,14 +25,15 @@ void ws_handshake_key(char key[WS_KEY_SIZE + 1], const uint8_t random[16]) {
     EVP_EncodeBlock((unsigned char*)key, random, 16);
 }
 
-void ws_handshake_accept(char accept[WS_ACCEPT_SIZE + 1], const char* key, size_t key_len) {
+int32_t ws_handshake_accept(char accept[WS_ACCEPT_SIZE + 1], const char* key, size_t key_len) {
     unsigned char text[WS_KEY_SIZE + sizeof guid];
     unsigned char digest[SHA_DIGEST_LENGTH];
     size_t n = key_len < WS_KEY_SIZE ? key_len : WS_KEY_SIZE;
     memcpy(text, key, n);
     memcpy(text + n, guid, sizeof guid - 1);
-    SHA1(text, n + sizeof guid - 1, digest);
+    if (!SHA1(text, n + sizeof guid - 1, digest)) return WS_ERR_SYSTEM;
     EVP_EncodeBlock((unsigned char*)accept, digest, sizeof digest);
+    return WS_OK;
 }
 
 static bool is_ours(const char* name) {
@@ -196,7 +197,9 @@ static int32_t check_upgraded(const ws_http_head* head, const char* key, ws_erro
     char accept[WS_ACCEPT_SIZE + 1];
     size_t count;
     const ws_slice* value = ws_http_header_value(head, "Sec-WebSocket-Accept", &count);
-    ws_handshake_accept(accept, key, strlen(key));
+    if (ws_handshake_accept(accept, key, strlen(key))) {
+        return ws_error_set(error, WS_ERR_SYSTEM, "libcrypto makes no SHA-1, without which no answer can be checked");
+    }
     if (value && ws_slice_equal(*value, accept)) return WS_OK;
     return ws_error_set(error, WS_ERR_ACCEPT,
                         "the response has %s Sec-WebSocket-Accept: it does not answer this request",
@@ -275,7 +278,8 @@ bool ws_handshake_offers(const ws_http_head* head, const char* subprotocol) {
 
 int32_t ws_handshake_write_response(ws_slice key, const char* subprotocol, const ws_buf* extension, ws_buf* out) {
     char accept[WS_ACCEPT_SIZE + 1];
-    ws_handshake_accept(accept, key.at, key.len);
+    int32_t rc = ws_handshake_accept(accept, key.at, key.len);
+    if (rc) return rc;
     if (ws_buf_append_text(out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n") ||
         write_header(out, "Sec-WebSocket-Accept", accept) || write_header(out, "Sec-WebSocket-Protocol", subprotocol)) {
         return WS_ERR_MEMORY;

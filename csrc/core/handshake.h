@@ -28,8 +28,8 @@ typedef struct ws_request {
 /* Make the key from 16 random bytes (RFC 6455 4.1, 7). */
 void ws_handshake_key(char key[WS_KEY_SIZE + 1], const uint8_t random[16]);
 
-/* The accept value to a key (RFC 6455 4.2.2, 5.4). */
-void ws_handshake_accept(char accept[WS_ACCEPT_SIZE + 1], const char* key, size_t key_len);
+/* The accept value to a key (RFC 6455 4.2.2, 5.4). WS_ERR_SYSTEM if libcrypto makes no SHA-1, as its policy may be. */
+int32_t ws_handshake_accept(char accept[WS_ACCEPT_SIZE + 1], const char* key, size_t key_len);
 
 /* Check what the caller wants in the request: WS_ERR_ARGUMENT with a text for injection and for headers of ours. */
 int32_t ws_handshake_check_request(const ws_request* request, ws_error* error);
@@ -39,7 +39,8 @@ int32_t ws_handshake_write_request(const ws_request* request, const char* key, w
 
 /*
  * Client: check the server's answer. *subprotocol is the index of the chosen one among those offered, -1 for none.
- * WS_ERR_STATUS, _UPGRADE, _ACCEPT, _HEADER, _SUBPROTOCOL with a text. Extensions are core/extension's.
+ * WS_ERR_STATUS, _UPGRADE, _ACCEPT, _HEADER, _SUBPROTOCOL, _SYSTEM (no SHA-1) with a text. Extensions are
+ * core/extension's.
  */
 int32_t ws_handshake_check_response(const ws_http_head* head, const char* key, const char* const* offered,
                                     size_t offered_count, int* subprotocol, ws_error* error);
@@ -53,7 +54,10 @@ int32_t ws_handshake_check_upgrade(const ws_http_head* head, ws_slice* key, int*
 /* Server: does the client offer this subprotocol? */
 bool ws_handshake_offers(const ws_http_head* head, const char* subprotocol);
 
-/* Server: append the 101 answer; `subprotocol` and `extension` (a whole header line) may be NULL. */
+/*
+ * Server: append the 101 answer; `subprotocol` and `extension` (a whole header line) may be NULL. 0, WS_ERR_MEMORY, or
+ * WS_ERR_SYSTEM (no SHA-1).
+ */
 int32_t ws_handshake_write_response(ws_slice key, const char* subprotocol, const ws_buf* extension, ws_buf* out);
 
 /* Server: append a refusal that ends the connection, with `reason` as its plain-text body. */

@@ -76,7 +76,7 @@ int32_t ws_protocol_start(ws_protocol* protocol, const ws_request* request);
 /* Server, before the request is read: let clients use permessage-deflate, on these terms at the most. */
 void ws_protocol_offer_deflate(ws_protocol* protocol, const ws_deflate_terms* terms);
 
-/* Server, after REQUEST: answer 101. `subprotocol` may be NULL. */
+/* Server, after REQUEST: answer 101. `subprotocol` may be NULL. WS_ERR_STATE, _MEMORY, _SYSTEM (no SHA-1). */
 int32_t ws_protocol_accept(ws_protocol* protocol, const char* subprotocol);
 
 /* Server, after REQUEST or FAILED: refuse with this status and text. */

@@ -1,0 +1,141 @@
+/* core: each allocation on the way to a server fails once; no memory is given back with a password in it. */
+#include <malloc.h>
+#include <stdlib.h>
+
+#include "core/proxy.h"
+#include "support.h"
+
+static size_t allocations, failing; /* counted from 1; 0: none fails */
+
+void* __real_malloc(size_t n);
+void* __wrap_malloc(size_t n);
+
+void* __wrap_malloc(size_t n) {
+    return ++allocations == failing ? NULL : __real_malloc(n);
+}
+
+/* What is given back is looked through for this, unless it is NULL. */
+static const char* secret;
+static size_t leaks;
+
+void __real_free(void* memory);
+void __wrap_free(void* memory);
+
+void __wrap_free(void* memory) {
+    if (memory && secret && memmem(memory, malloc_usable_size(memory), secret, strlen(secret))) leaks++;
+    __real_free(memory);
+}
+
+/* Run it with each of its allocations failing; without, it gives `good`. */
+static void fail_each(int32_t (*run)(void), int32_t good, size_t least) {
+    allocations = failing = 0;
+    assert_int_equal(run(), good);
+    size_t all = allocations;
+    assert_true(all >= least);
+    for (size_t n = 1; n <= all; n++) {
+        allocations = 0;
+        failing = n;
+        int32_t rc = run();
+        failing = 0;
+        if (rc != WS_ERR_MEMORY) fail_msg("allocation %zu of %zu: %s", n, all, wsErrorName(rc));
+    }
+}
+
+/* ---- a URL that leads to another ---- */
+
+static int32_t resolve_url(void) {
+    ws_url base, to = {0};
+    ws_error error = {0};
+    int32_t rc = ws_url_parse(&base, "ws://user:sesame-sesame@example.com/a/b", &error);
+    if (!rc) rc = ws_url_resolve(&to, &base, "../c", 4, &error);
+    assert_int_equal(rc, error.code);
+    ws_url_free(&base);
+    ws_url_free(&to);
+    ws_error_clear(&error);
+    return rc;
+}
+
+TEST(a_url_that_finds_no_memory_says_so) {
+    fail_each(resolve_url, WS_OK, 9);
+}
+
+TEST(no_url_gives_memory_back_with_a_password_in_it) {
+    leaks = 0;
+    secret = "sesame-sesame";
+    assert_int_equal(resolve_url(), WS_OK);
+    secret = NULL;
+    assert_int_equal(leaks, 0);
+}
+
+/* ---- a dialog with a proxy ---- */
+
+static int32_t feed_all(ws_proxy* proxy, const char* answers, size_t n, ws_error* error) {
+    int32_t rc = 0;
+    for (size_t i = 0; i < n && !rc; i++) {
+        size_t len;
+        ws_proxy_output(proxy, &len);
+        ws_proxy_written(proxy, len);
+        rc = ws_proxy_feed(proxy, (const uint8_t*)answers + i, 1, error);
+    }
+    return rc;
+}
+
+static int32_t dialog(const char* text, const char* answers, size_t n) {
+    const ws_proxy_target target = {.host = "example.com", .port = 443};
+    ws_proxy_url url;
+    ws_proxy proxy = {0};
+    ws_error error = {0};
+    int32_t rc = ws_proxy_url_parse(&url, text, &error);
+    if (!rc) rc = ws_proxy_start(&proxy, &url, &target, "agent", &error);
+    if (!rc) rc = feed_all(&proxy, answers, n, &error);
+    assert_int_equal(rc < 0 ? rc : 0, error.code);
+    ws_proxy_free(&proxy);
+    ws_proxy_url_free(&url);
+    ws_error_clear(&error);
+    return rc;
+}
+
+static int32_t http_dialog(void) {
+    static const char answers[] = "HTTP/1.1 200 OK\r\n\r\n";
+    return dialog("http://user:sesame-sesame@h", answers, sizeof answers - 1);
+}
+
+static int32_t socks_dialog(void) {
+    static const char answers[] = "\5\2\1\0\5\0\0\1\0\0\0\0\0\0";
+    return dialog("socks5h://user:sesame-sesame@h", answers, sizeof answers - 1);
+}
+
+static int32_t (*const dialogs[])(void) = {http_dialog, socks_dialog};
+
+TEST(a_dialog_with_a_proxy_that_finds_no_memory_says_so) {
+    for (size_t i = 0; i < COUNT(dialogs); i++) {
+        fail_each(dialogs[i], 1, 5);
+    }
+}
+
+TEST(no_memory_is_given_back_with_a_password_in_it) {
+    static const char* const forms[] = {"sesame-sesame", "dXNlcjpzZXNhbWUtc2VzYW1l"}; /* the second in base64 */
+    leaks = 0;
+    for (size_t i = 0; i < COUNT(dialogs) * COUNT(forms); i++) {
+        secret = forms[i / 2];
+        assert_int_equal(dialogs[i % 2](), 1);
+        secret = NULL;
+        assert_int_equal(leaks, 0);
+    }
+    ws_buf seen = {0};
+    put_text(&seen, forms[0]);
+    secret = forms[0];
+    ws_buf_free(&seen);
+    secret = NULL;
+    assert_int_equal(leaks, 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_url_that_finds_no_memory_says_so),
+        cmocka_unit_test(no_url_gives_memory_back_with_a_password_in_it),
+        cmocka_unit_test(a_dialog_with_a_proxy_that_finds_no_memory_says_so),
+        cmocka_unit_test(no_memory_is_given_back_with_a_password_in_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
