@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance fuzz mutate clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate clean
 
 all:
 	@scripts/setup.sh c
@@ -59,6 +59,10 @@ check: python
 
 pytest: python
 	@$(VENV)/pytest
+
+# Fails below the figures in scripts/coverage.sh. See docs/testing.md.
+coverage: python all c-server
+	@scripts/coverage.sh
 
 # Each fuzz target for that many seconds. See docs/testing.md.
 SECONDS ?= 60

@@ -9,6 +9,7 @@
 
 static size_t allocations, failing; /* counted from 1; 0: none fails */
 static bool crypto_failed;          /* it was one of libcrypto's */
+static bool core_has_none;          /* all of the core's fail */
 
 static bool fails(void) {
     return ++allocations == failing;
@@ -26,7 +27,7 @@ int __real_inflateInit2_(z_stream* stream, int window_bits, const char* version,
 int __wrap_inflateInit2_(z_stream* stream, int window_bits, const char* version, int size);
 
 void* __wrap_malloc(size_t n) {
-    return fails() ? NULL : __real_malloc(n);
+    return fails() || core_has_none ? NULL : __real_malloc(n);
 }
 
 void* __wrap_calloc(size_t n, size_t size) {
@@ -312,6 +313,70 @@ TEST(no_answer_without_a_hash) {
     assert_true(refusals > 0);
 }
 
+/* ---- no memory in the midst of something ---- */
+
+typedef int32_t (*write_fn)(ws_protocol* protocol);
+
+static int32_t write_request(ws_protocol* client) {
+    static const char* const subprotocols[] = {"v1", "v2"};
+    static const wsHeader headers[] = {{"Authorization", "Bearer x"}};
+    ws_url url = {.ipv6 = true, .host = "::1", .port = 8080, .target = "/path"};
+    ws_request request = {.url = &url,
+                          .headers = headers,
+                          .header_count = COUNT(headers),
+                          .origin = "http://h",
+                          .subprotocols = subprotocols,
+                          .subprotocol_count = COUNT(subprotocols),
+                          .user_agent = "test",
+                          .deflate = &terms};
+    return ws_protocol_start(client, &request);
+}
+
+static int32_t write_answer(ws_protocol* server) {
+    server->phase = WS_PHASE_REQUEST;
+    strcpy(server->key, RFC_KEY);
+    put_text(&server->extension, "Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    core_has_none = true;
+    return ws_protocol_accept(server, "v1");
+}
+
+static int32_t write_refusal(ws_protocol* server) {
+    return ws_protocol_refuse(server, 426, "not so");
+}
+
+/* Let it write where there is room for ever more of it: whichever piece does not fit, no other stays. */
+static void write_with_little_room(write_fn write, bool server) {
+    static const uint8_t waiting[4096];
+    int32_t rc = WS_ERR_MEMORY;
+    size_t room = 0;
+    for (; rc; room++) {
+        ws_protocol protocol;
+        if (server) {
+            ws_protocol_init_server(&protocol, &wide_limits);
+        } else {
+            ws_protocol_init_client(&protocol, &wide_limits, test_random);
+        }
+        ws_buf* out = &protocol.writer.out;
+        assert_int_equal(ws_buf_reserve(out, sizeof waiting), WS_OK);
+        put(out, waiting, ws_buf_room(out) - room);
+        size_t before = ws_buf_len(out);
+        core_has_none = write != write_answer; /* which turns it on itself */
+        rc = write(&protocol);
+        core_has_none = false;
+        assert_true(rc == WS_OK || rc == WS_ERR_MEMORY);
+        assert_int_equal(ws_buf_len(out), rc ? before : before + room);
+        assert_int_equal(protocol.writer.total, rc ? 0 : room);
+        ws_protocol_free(&protocol);
+    }
+    assert_true(room > 100);
+}
+
+TEST(what_does_not_fit_leaves_nothing_of_it) {
+    write_with_little_room(write_request, false);
+    write_with_little_room(write_answer, true);
+    write_with_little_room(write_refusal, true);
+}
+
 TEST(a_request_that_found_no_memory_leaves_nothing_to_write) {
     static char path[2000]; /* longer than the first allocation of a buffer */
     memset(path, 'a', sizeof path - 1);
@@ -385,6 +450,7 @@ int main(void) {
         cmocka_unit_test(errors),
         cmocka_unit_test(a_bad_url_is_one_without_memory_too),
         cmocka_unit_test(no_answer_without_a_hash),
+        cmocka_unit_test(what_does_not_fit_leaves_nothing_of_it),
         cmocka_unit_test(a_request_that_found_no_memory_leaves_nothing_to_write),
         cmocka_unit_test(an_error_whose_text_finds_no_memory_has_the_tables),
         cmocka_unit_test(a_message_that_found_no_memory_can_be_sent_again),
