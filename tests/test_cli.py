@@ -14,7 +14,7 @@ import pytest
 
 import wsclient
 from raw_server import DEADLINE, TEXT, Peer, RawServer, close_frame, frame, unused_port
-from wsclient import MessageInfo, WSClient
+from wsclient import MessageInfo, WSClient, cli
 from wsclient.testing import ChatServer
 
 TO_ME = MessageInfo.SEND_BACK | MessageInfo.NO_BROADCAST
@@ -150,6 +150,14 @@ def test_a_server_that_vanishes_is_said_once() -> None:
     assert said.stderr.count(b"\n") == 1
 
 
+def test_a_message_that_cannot_be_sent(capsys: pytest.CaptureFixture[str]) -> None:
+    # No server can be made to vanish just between the opening and the message: a client that is not connected stands
+    # for one.
+    client = WSClient("127.0.0.1", unused_port(), "Alice")
+    assert cli._one_shot(client, "hi", 1) == 1
+    assert capsys.readouterr().err.startswith("The server has gone: ")
+
+
 def test_what_would_steer_the_terminal_is_escaped() -> None:
     evil = "\x1b[2J\x1b]0;title\x07\r\n\t\x7f\x9b1m\u2028\u202e\x00 grüße 世界 👨\u200d👩"
     shown = r"\x1b[2J\x1b]0;title\x07\r\n\t\x7f\x9b1m\u2028\u202e grüße 世界 👨" + "\u200d👩"
@@ -268,6 +276,20 @@ def test_a_server_that_goes_ends_a_pipe(clean: bool) -> None:
         assert b"\x1b" not in line
 
 
+def test_a_server_that_goes_within_a_line_ends_a_pipe() -> None:
+    def serve(peer: Peer) -> None:
+        peer.upgrade()
+        peer.read_frame()
+        peer.read(10)  # of the line, which is more than the system takes without us
+        peer.reset()
+
+    with RawServer(serve) as server:
+        said = run(port=server.port, stdin=b"x" * 30_000_000 + b"\n")
+    assert said.returncode == 1
+    assert said.stderr.startswith(b"The server has gone: ")
+    assert said.stderr.count(b"\n") == 1
+
+
 def test_a_reader_that_goes_is_no_disaster() -> None:
     def serve(peer: Peer) -> None:
         peer.upgrade()
@@ -361,6 +383,27 @@ def test_a_server_that_goes_is_said(typing: pexpect.spawn, chat_server: ChatServ
     typing.expect("The server has gone: [^\r\n]*1001[^\r\n]*\r\n")
     assert status(typing) == 1
     assert "Traceback" not in typing.before
+
+
+def test_a_line_typed_while_the_server_closes() -> None:
+    closing, typed = threading.Event(), threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.upgrade()
+        peer.read_frame()
+        peer.sock.sendall(close_frame(1001))
+        assert peer.read_close() == (1001, "")
+        closing.set()
+        assert typed.wait(DEADLINE)
+
+    with RawServer(serve) as server:
+        child = terminal(*command(port=server.port)[1:])
+        child.expect("Alice>")
+        assert closing.wait(DEADLINE)
+        child.send("hello\r")
+        child.expect("The server has gone: [^\r\n]*1001[^\r\n]*\r\n")
+        typed.set()
+        assert status(child) == 1
 
 
 def test_a_terminal_without_prompt_toolkit(chat_server: ChatServer, bob: WSClient) -> None:

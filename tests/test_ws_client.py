@@ -636,6 +636,22 @@ def test_the_example_prints_what_it_receives(server: ChatServer) -> None:
         assert example.wait() == 0
 
 
+def test_the_example_without_a_server(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from wsclient import example
+
+    monkeypatch.setattr(sys, "argv", ["example", str(unused_port())])
+    assert example.main() == 1
+    assert capsys.readouterr().err.startswith("not connected: ")
+
+
+def test_what_a_client_says_of_itself(server: ChatServer) -> None:
+    client = WSClient(server.host, server.port, "Alice")
+    assert repr(client) == "<wsclient.WSClient 'Alice' not connected>"
+    with client:
+        assert repr(client) == "<wsclient.WSClient 'Alice' OPEN>"
+    assert repr(client) == "<wsclient.WSClient 'Alice' CLOSED>"
+
+
 def test_the_import_without_the_native_module(tmp_path: Path) -> None:
     package = tmp_path / "wsclient"
     package.mkdir()

@@ -159,16 +159,19 @@ def _piped(client: WSClient, wait: float) -> int:
 
 def _lines(gone: int) -> Iterator[str]:
     """The lines of standard input until it ends, or ``gone`` becomes readable."""
-    rest = b""
+    rest = bytearray()
     source = sys.stdin.fileno()
     while True:
         ready, _, _ = select.select([source, gone], [], [])
         if gone in ready:
             return
         data = os.read(source, 65536)
-        *lines, rest = (rest + data).split(b"\n")
+        rest += data
+        if data and b"\n" not in data:
+            continue
+        *lines, rest = rest.split(b"\n")
         if not data and rest:
-            lines, rest = [rest], b""
+            lines, rest = [rest], bytearray()
         for line in lines:
             yield _sendable(line.decode(errors="replace").rstrip("\r"))
         if not data:

@@ -235,7 +235,7 @@ class Connection:
         """
         try:
             self._handle.close(code, reason, timeout)
-        except (WebSocketException, OSError) as error:
+        except (WebSocketException, OSError) as error:  # pragma: no cover - the system has no random bytes for a mask
             self._logger.debug("closing %s: %s", self.remote_address, error)
 
     def abort(self) -> None:

@@ -323,7 +323,7 @@ class WSClient:
         try:
             if self._handle:
                 self._handle.close()
-        except _FAILURES as error:
+        except _FAILURES as error:  # pragma: no cover - the system has no memory or no random bytes for a close frame
             self._logger.debug("disconnect: %s", error)
 
     def _left(self, error: Exception) -> bool:

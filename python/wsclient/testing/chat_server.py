@@ -82,8 +82,8 @@ class ChatServer:
 
     def stop(self) -> None:
         """End it by SIGTERM, which closes every connection with 1001; kill it if that takes over 10 s. Again: no-op."""
-        if self._process.stdin:
-            self._process.stdin.close()
+        assert self._process.stdin
+        self._process.stdin.close()
         try:
             self._process.wait(_DEADLINE)
         except subprocess.TimeoutExpired:
