@@ -14,16 +14,16 @@ bool ws_redirect_is(const ws_http_head* head) {
 }
 
 /* How an error names a URL: without user, password and query, for these may be secrets. */
-typedef struct name {
+typedef struct shown {
     char text[512];
-} name;
+} shown;
 
-static name name_of(const ws_url* url) {
-    name shown;
+static shown show(const ws_url* url) {
+    shown as;
     size_t path = strcspn(url->target, "?");
-    snprintf(shown.text, sizeof shown.text, "%s://%s%s%s:%u%.*s", url->secure ? "wss" : "ws", url->ipv6 ? "[" : "",
-             url->host, url->ipv6 ? "]" : "", url->port, (int)(path < 200 ? path : 200), url->target);
-    return shown;
+    snprintf(as.text, sizeof as.text, "%s://%s%s%s:%u%.*s", url->secure ? "wss" : "ws", url->ipv6 ? "[" : "", url->host,
+             url->ipv6 ? "]" : "", url->port, (int)(path < 200 ? path : 200), url->target);
+    return as;
 }
 
 int32_t ws_redirect_target(const ws_http_head* head, const ws_url* from, ws_url* to, ws_error* error) {
@@ -35,8 +35,8 @@ int32_t ws_redirect_target(const ws_http_head* head, const ws_url* from, ws_url*
     int32_t rc = ws_url_resolve(to, from, location->at, location->len, error);
     if (rc) return rc;
     if (from->secure && !to->secure) {
-        return ws_error_set(error, WS_ERR_REDIRECT, "the redirect from %s to %s would leave TLS", name_of(from).text,
-                            name_of(to).text);
+        return ws_error_set(error, WS_ERR_REDIRECT, "the redirect from %s to %s would leave TLS", show(from).text,
+                            show(to).text);
     }
     return 1;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/proxy.h"
+#include "core/redirect.h"
 #include "support.h"
 
 static size_t allocations, failing; /* counted from 1; 0: none fails */
@@ -43,28 +44,79 @@ static void fail_each(int32_t (*run)(void), int32_t good, size_t least) {
 
 /* ---- a URL that leads to another ---- */
 
-static int32_t resolve_url(void) {
-    ws_url base, to = {0};
-    ws_error error = {0};
-    int32_t rc = ws_url_parse(&base, "ws://user:sesame-sesame@example.com/a/b", &error);
-    if (!rc) rc = ws_url_resolve(&to, &base, "../c", 4, &error);
-    assert_int_equal(rc, error.code);
-    ws_url_free(&base);
+/* An answer that sets cookies and leads on, and the request to where it leads. */
+static int32_t redirected(ws_cookies* cookies, const ws_url* from, ws_error* error) {
+    static const char answer[] = "HTTP/1.1 302 X\r\nLocation: ../c\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n";
+    static ws_http_head head;
+    ws_url to = {0};
+    ws_buf out = {0};
+    const ws_request request = {.url = &to, .cookies = cookies};
+    assert_null(ws_http_parse_response(&head, answer, sizeof answer - 1));
+    int32_t rc = ws_cookies_take(cookies, from, &head);
+    if (!rc) rc = ws_redirect_target(&head, from, &to, error);
+    if (rc == 1) rc = ws_handshake_write_request(&request, "key", &out);
     ws_url_free(&to);
+    ws_buf_free(&out);
+    return rc;
+}
+
+static int32_t redirect(void) {
+    ws_url from;
+    ws_error error = {0};
+    ws_cookies cookies = {0};
+    int32_t rc = ws_url_parse(&from, "ws://user:sesame-sesame@example.com/a/b", &error);
+    if (!rc) rc = redirected(&cookies, &from, &error);
+    ws_url_free(&from);
+    ws_cookies_free(&cookies);
     ws_error_clear(&error);
     return rc;
 }
 
-TEST(a_url_that_finds_no_memory_says_so) {
-    fail_each(resolve_url, WS_OK, 9);
+TEST(a_redirect_that_finds_no_memory_says_so) {
+    fail_each(redirect, WS_OK, 13);
 }
 
 TEST(no_url_gives_memory_back_with_a_password_in_it) {
     leaks = 0;
     secret = "sesame-sesame";
-    assert_int_equal(resolve_url(), WS_OK);
+    assert_int_equal(redirect(), WS_OK);
     secret = NULL;
     assert_int_equal(leaks, 0);
+}
+
+/* ---- an upgrade that is refused ---- */
+
+/* A client reads a whole refusal; its nth allocation in doing so fails. */
+static void read_refusal(size_t nth, int32_t* code, size_t* kept) {
+    static const char answer[] = "HTTP/1.1 103 X\r\n\r\nHTTP/1.1 404 X\r\nContent-Length: 5\r\n\r\nhello";
+    ws_protocol client;
+    uint8_t* at;
+    size_t room;
+    start_client(&client, &wide_limits);
+    assert_int_equal(ws_protocol_prepare(&client, &at, &room), WS_OK);
+    memcpy(at, answer, sizeof answer - 1);
+    ws_protocol_commit(&client, sizeof answer - 1);
+    allocations = 0;
+    failing = nth;
+    assert_int_equal(ws_protocol_next(&client).type, WS_PROTOCOL_FAILED);
+    failing = 0;
+    assert_true(ws_protocol_finished(&client));
+    *code = client.error.code;
+    *kept = ws_buf_len(&client.body);
+    ws_protocol_free(&client);
+}
+
+TEST(a_refusal_that_finds_no_memory_ends_the_handshake_all_the_same) {
+    static const int32_t codes[] = {WS_ERR_STATUS, WS_ERR_MEMORY, WS_ERR_STATUS, WS_ERR_STATUS};
+    static const size_t lengths[] = {5, 0, 5, 0}; /* the head, the error's text, the body */
+    for (size_t n = 0; n < COUNT(codes); n++) {
+        int32_t code;
+        size_t kept;
+        read_refusal(n, &code, &kept);
+        assert_int_equal(code, codes[n]);
+        assert_int_equal(kept, lengths[n]);
+        if (n == 0) assert_int_equal(allocations, COUNT(codes) - 1);
+    }
 }
 
 /* ---- a dialog with a proxy ---- */
@@ -132,8 +184,9 @@ TEST(no_memory_is_given_back_with_a_password_in_it) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_url_that_finds_no_memory_says_so),
+        cmocka_unit_test(a_redirect_that_finds_no_memory_says_so),
         cmocka_unit_test(no_url_gives_memory_back_with_a_password_in_it),
+        cmocka_unit_test(a_refusal_that_finds_no_memory_ends_the_handshake_all_the_same),
         cmocka_unit_test(a_dialog_with_a_proxy_that_finds_no_memory_says_so),
         cmocka_unit_test(no_memory_is_given_back_with_a_password_in_it),
     };

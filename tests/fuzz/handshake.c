@@ -1,5 +1,11 @@
-/* Any HTTP head is parsed inside its bounds, the same in any pieces; a request we let pass says what it was told. */
+/*
+ * Any HTTP head is parsed inside its bounds, the same in any pieces, and so is the body behind it; a request we let
+ * pass says what it was told; cookies and redirects stay what may stand in a request.
+ */
 #include "core/handshake.h"
+#include "core/http_body.h"
+#include "core/redirect.h"
+#include "core/retry_after.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +47,56 @@ static void answer(const char* text, size_t n) {
         MUST(rc == error.code && (rc || (chosen >= -1 && chosen < 2)));
     }
     ws_error_clear(&error);
+}
+
+/* What is kept of the cookies may stand in a header. */
+static void keep_cookies(const ws_http_head* head, const ws_url* url) {
+    ws_cookies cookies = {0};
+    ws_buf out = {0};
+    MUST(ws_cookies_take(&cookies, url, head) == WS_OK && ws_cookies_take(&cookies, url, head) == WS_OK);
+    MUST(cookies.count <= WS_COOKIES_MAX && ws_cookies_write(&cookies, url, &out) == WS_OK);
+    MUST(!ws_buf_append(&out, "", 1) && ws_http_value_ok((const char*)out.data) &&
+         out.end == strlen((char*)out.data) + 1);
+    ws_buf_free(&out);
+    ws_cookies_free(&cookies);
+}
+
+static void follow(const ws_http_head* head, const ws_url* url) {
+    ws_url to;
+    ws_error error = {0};
+    int64_t seconds;
+    int32_t rc = ws_redirect_target(head, url, &to, &error);
+    MUST(rc == (error.code ? error.code : ws_redirect_is(head)) && (rc != 1 || (to.secure && to.target[0] == '/')));
+    if (rc == 1) keep_cookies(head, &to);
+    MUST(!ws_http_retry_after(head, 784111777, &seconds) || (seconds >= 0 && seconds <= WS_RETRY_AFTER_MAX));
+    ws_url_free(&to);
+    ws_error_clear(&error);
+}
+
+/* What is behind the head, whole and byte by byte. */
+static void read_body(const ws_http_head* head, const uint8_t* bytes, size_t n) {
+    ws_http_body whole, cut;
+    ws_buf kept = {0}, pieces = {0};
+    if (ws_http_interim(head) || !ws_http_body_start(&whole, head)) return;
+    cut = whole;
+    int32_t rc = ws_http_body_take(&whole, bytes, n, &kept), last = 0;
+    for (size_t i = 0; i < n && !last; i++) {
+        last = ws_http_body_take(&cut, bytes + i, 1, &pieces);
+    }
+    MUST(rc == last && ws_buf_len(&kept) == ws_buf_len(&pieces) && ws_buf_len(&kept) <= WS_BODY_MAX);
+    MUST(!ws_buf_len(&kept) || memcmp(kept.data, pieces.data, kept.end) == 0);
+    ws_buf_free(&kept);
+    ws_buf_free(&pieces);
+}
+
+static void behave(const char* text, size_t n, size_t size) {
+    char host[] = "a.example.com", target[] = "/x/y?z";
+    const ws_url url = {.secure = true, .host = host, .port = 443, .target = target};
+    ws_http_head head;
+    if (ws_http_parse_response(&head, text, n)) return;
+    keep_cookies(&head, &url);
+    follow(&head, &url);
+    read_body(&head, (const uint8_t*)text + n, size - n);
 }
 
 static void request(const char* text, size_t n) {
@@ -92,6 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     size_t n = ws_http_head_length(exact, size, &scanned);
     find_head(exact, size, n);
     answer(exact, n ? n : size);
+    behave(exact, n ? n : size, size);
     request(exact, n ? n : size);
     free(exact);
     return 0;

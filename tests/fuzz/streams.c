@@ -54,6 +54,7 @@ static ws_buf transcript(ws_role role, uint8_t switches, const ws_buf* stream, u
     }
     put_text(&story, ws_protocol_end(&protocol).type == WS_PROTOCOL_NONE ? "end " : "lost ");
     put_text(&story, wsErrorName(protocol.error.code));
+    put(&story, ws_buf_head(&protocol.body), ws_buf_len(&protocol.body));
     const uint8_t* out = ws_writer_output(&protocol.writer, &len);
     put(&story, out, len);
     ws_protocol_free(&protocol);
