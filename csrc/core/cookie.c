@@ -112,7 +112,7 @@ static bool take_apart(set_cookie* set, ws_slice header, const ws_url* url) {
 
 /* May this host set a cookie for that domain? Without one it is for the host alone (RFC 6265 5.3, 5 and 6). */
 static bool settle_domain(set_cookie* set, const ws_url* url) {
-    bool broad = set->domain.len && memchr(set->domain.at, '.', set->domain.len) && !is_address(url);
+    bool broad = set->domain.len && memchr(set->domain.at, '.', set->domain.len);
     if (set->domain.at && !(broad ? domain_matches(url, set->domain) : same_nocase(host_of(url), set->domain)))
         return false;
     set->host_only = !broad;

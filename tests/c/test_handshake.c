@@ -135,6 +135,7 @@ TEST(credentials_do_not_go_to_a_foreign_host) {
         {"AUTHORIZATION", "Bearer x"}, {"X-A", "1"}, {"cookie", "a=1"}, {"Proxy-Authorization", "x"}, {"Cookies", "2"}};
     assert_request("ws://u:p@h", (ws_request){.headers = headers, .header_count = 5, .foreign = true},
                    HEAD "X-A: 1\r\nCookies: 2\r\n\r\n");
+    assert_request("ws://u:p@h", (ws_request){.foreign = true}, HEAD "\r\n");
 }
 
 /* A store with a=1 for the host h, and b=2 for its path /b. */

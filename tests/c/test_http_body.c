@@ -68,7 +68,7 @@ static const row rows[] = {
     {"Content-Length: 5\r\n", "hell", MORE, "hell"},
     {"Content-Length: 5\r\n", "hello, world", DONE, "hello"},
     {"content-length: 0005\r\n", "hello, world", DONE, "hello"},
-    {"Content-Length: 99999999999999999999999999\r\n", "hello", MORE, "hello"},
+    {"Content-Length: 18446744073709551617\r\n", "hello", MORE, "hello"},
     {"", "hello", MORE, "hello"},
     {"Content-Length: x\r\n", "hello", MORE, "hello"},
     {"Content-Length: -1\r\n", "hello", MORE, "hello"},
