@@ -616,7 +616,7 @@ def test_a_forgotten_client_is_collected(server: ChatServer, connected: bool) ->
 
 def test_a_script_may_be_run(root: Path) -> None:
     script = Path(wsclient.ws_client.__file__)
-    for command in ([str(script)], ["-m", "wsclient"]):
+    for command in ([str(script)], ["-m", "wsclient.ws_client"], ["-m", "wsclient"]):
         result = subprocess.run(
             [sys.executable, *command, "--version"], capture_output=True, text=True, timeout=30, check=True
         )

@@ -312,6 +312,23 @@ TEST(an_idle_writer_holds_no_memory) {
     free_pair(&pair);
 }
 
+TEST(a_trim_within_a_message_keeps_what_it_needs) {
+    static const uint8_t data[3000];
+    ws_pair pair;
+    ws_buf sent = {0}, read = {0};
+    uint32_t seed = 1;
+    open_pair(&pair, &widest, &widest);
+    ws_writer* writer = &pair.client.writer;
+    assert_int_equal(ws_writer_fragment(writer, WS_OPCODE_BINARY, data, 2000, false, WS_COMPRESS_YES), WS_OK);
+    ws_writer_trim(writer);
+    assert_non_null(writer->deflater.stream);
+    assert_int_equal(ws_writer_fragment(writer, WS_OPCODE_BINARY, data + 2000, 1000, true, WS_COMPRESS_YES), WS_OK);
+    note(&sent, WS_OPCODE_BINARY, data, sizeof data);
+    carry_all(&pair.server, &pair.client, 100, &seed, &read);
+    assert_same(&sent, &read);
+    free_pair(&pair);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_terms_carry_all_messages),
@@ -324,6 +341,7 @@ int main(void) {
         cmocka_unit_test(a_text_that_is_refused_leaves_no_trace),
         cmocka_unit_test(a_message_that_could_not_be_queued_is_not_referred_to),
         cmocka_unit_test(an_idle_writer_holds_no_memory),
+        cmocka_unit_test(a_trim_within_a_message_keeps_what_it_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,8 @@ TEST(an_offer_with_a_bad_parameter_is_declined) {
         "server_max_window_bits=7",
         "server_max_window_bits=8", /* zlib cannot: see core/deflate */
         "server_max_window_bits=16",
+        "server_max_window_bits=1/",
+        "server_max_window_bits=1*",
         "server_max_window_bits=010",
         "server_max_window_bits=09",
         "server_max_window_bits=9x",

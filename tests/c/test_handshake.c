@@ -1,6 +1,7 @@
 /* core/handshake: what both sides write, and every way an answer or a request can be wrong. */
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -373,6 +374,24 @@ TEST(a_subprotocol_that_was_not_offered_is_refused) {
     }
 }
 
+/* The texts of errors go into logs: a peer's words are cut in them. */
+TEST(what_a_server_says_at_length_is_cut_short) {
+    static char words[1000];
+    static const char* const lines[] = {"HTTP/1.1 403 %s\r\n\r\n", "HTTP/1.1 101 S\r\n" UPGRADE CONNECTION ACCEPTED
+                                                                   "Sec-WebSocket-Protocol: %s\r\n\r\n"};
+    memset(words, 'x', sizeof words - 1);
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        char text[1300];
+        ws_error error = {0};
+        int n = snprintf(text, sizeof text, lines[i], words);
+        assert_null(ws_http_parse_response(&head, text, (size_t)n));
+        assert_true(ws_handshake_check_response(&head, KEY, offered, 2, &chosen, &error) < 0);
+        size_t run = strspn(strchr(ws_error_text(&error), 'x'), "x");
+        assert_true(run == (i == 0 ? 200 : 100));
+        ws_error_clear(&error);
+    }
+}
+
 TEST(what_a_refusing_server_says_is_repeated_printably) {
     static const char text[] = "HTTP/1.1 403 caf\xe9 closed\r\n\r\n";
     ws_error error = {0};
@@ -576,6 +595,7 @@ int main(void) {
         cmocka_unit_test(accept_is_compared_exactly),
         cmocka_unit_test(the_chosen_subprotocol_is_found_among_the_offered),
         cmocka_unit_test(a_subprotocol_that_was_not_offered_is_refused),
+        cmocka_unit_test(what_a_server_says_at_length_is_cut_short),
         cmocka_unit_test(what_a_refusing_server_says_is_repeated_printably),
         cmocka_unit_test(a_right_request_is_taken),
         cmocka_unit_test(a_request_is_taken_in_any_case_and_with_lists),

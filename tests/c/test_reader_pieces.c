@@ -174,6 +174,24 @@ TEST(a_big_payload_is_lent_its_final_place) {
     ws_reader_free(&reader);
 }
 
+TEST(bad_text_is_seen_in_its_final_place) {
+    ws_reader reader;
+    ws_incoming incoming;
+    ws_error error = {0};
+    uint8_t* at;
+    size_t room;
+    ws_reader_init(&reader, false, &wide_limits);
+    give(&reader, "\x81\x7f\0\0\0\0\0\x01\0\x01", 10); /* 65537 bytes */
+    assert_int_equal(ws_reader_next(&reader, &incoming, &error), 0);
+    assert_int_equal(ws_reader_prepare(&reader, &at, &room), WS_OK);
+    memset(at, 0xff, 10);
+    ws_reader_commit(&reader, 10);
+    assert_int_equal(ws_reader_next(&reader, &incoming, &error), WS_ERR_UTF8);
+    assert_int_equal(ws_reader_next(&reader, &incoming, &error), 0);
+    ws_reader_free(&reader);
+    ws_error_clear(&error);
+}
+
 TEST(memory_grows_with_what_comes_not_with_what_a_header_claims) {
     static const ws_limits none = {.max_size = UINT64_MAX, .max_fragments = 1000, .max_head = 65536};
     ws_reader reader;
@@ -256,6 +274,7 @@ int main(void) {
         cmocka_unit_test(big_fragments_are_read_the_same_however_they_are_cut),
         cmocka_unit_test(big_messages_come_out_as_they_went_in),
         cmocka_unit_test(a_big_payload_is_lent_its_final_place),
+        cmocka_unit_test(bad_text_is_seen_in_its_final_place),
         cmocka_unit_test(memory_grows_with_what_comes_not_with_what_a_header_claims),
         cmocka_unit_test(an_idle_reader_gives_its_memory_back),
         cmocka_unit_test(a_reader_inside_a_message_keeps_it_when_trimmed),

@@ -372,6 +372,19 @@ TEST(behind_a_backlog_only_the_latest_pong_is_kept) {
     ws_writer_free(&writer);
 }
 
+TEST(a_pong_that_is_held_may_be_empty) {
+    ws_writer writer;
+    ws_buf expected = {0};
+    ws_writer_init(&writer, NULL);
+    put_backlog(&writer, &expected, 5000);
+    assert_int_equal(answer(&writer, "not this"), WS_OK);
+    assert_int_equal(answer(&writer, ""), WS_OK);
+    assert_output(&writer, &expected);
+    put_frame(&expected, FIN | 10, NULL, "", 0);
+    assert_output(&writer, &expected);
+    ws_writer_free(&writer);
+}
+
 TEST(a_pong_that_is_held_takes_125_bytes) {
     char payload[126] = "";
     ws_writer writer;
@@ -496,6 +509,7 @@ int main(void) {
         cmocka_unit_test(a_close_frame_may_stand_inside_a_fragmented_message),
         cmocka_unit_test(a_ping_is_answered_at_once_while_little_waits),
         cmocka_unit_test(behind_a_backlog_only_the_latest_pong_is_kept),
+        cmocka_unit_test(a_pong_that_is_held_may_be_empty),
         cmocka_unit_test(a_pong_that_is_held_takes_125_bytes),
         cmocka_unit_test(no_pong_overtakes_a_later_one),
         cmocka_unit_test(a_peer_that_pings_and_never_reads_does_not_make_us_grow),
