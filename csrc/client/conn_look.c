@@ -98,7 +98,7 @@ void wsConnTimings(wsConn* conn, wsTimings* timings) {
 
 int32_t wsConnTls(wsConn* conn, wsTlsInfo* info) {
     ws_conn_lock(conn);
-    bool ours = conn->settings.url.secure; /* not that to a proxy */
+    bool ours = wsConnState(conn) != WS_STATE_CONNECTING && ws_conn_url(conn)->secure; /* not that to a proxy */
     bool known =
         ours && (conn->tls_info.version[0] || (conn->transport.ops && ws_tls_look(&conn->transport, &conn->tls_info)));
     *info = conn->tls_info;

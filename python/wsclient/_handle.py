@@ -71,17 +71,16 @@ def open_handle(url: str, options: ClientOptions) -> _core.WSClient:
     """Make the native handle and connect: one attempt, for which the bearer token is asked anew."""
     token = options.bearer_token() if callable(options.bearer_token) else options.bearer_token
     headers = [] if token is None else [("Authorization", f"Bearer {token}")]
-    url = ascii_url(url)
     handle = new_handle(url, options, headers)
     try:
         handle.open()
     finally:
         if isinstance(options.cookies, CookieJar):
-            _keep_cookies(options.cookies, handle, url)
+            _keep_cookies(options.cookies, handle)
     return handle
 
 
-def _keep_cookies(jar: CookieJar, handle: _core.WSClient, url: str) -> None:
+def _keep_cookies(jar: CookieJar, handle: _core.WSClient) -> None:
     for asked, head in handle.redirects:
         keep_cookies(jar, asked, head)
     if handle.response:
@@ -90,8 +89,6 @@ def _keep_cookies(jar: CookieJar, handle: _core.WSClient, url: str) -> None:
 
 def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str, str]] = ()) -> _core.WSClient:
     """Make the native handle for a URL and options, not yet connected."""
-    if not isinstance(cast("object", url), str):
-        raise TypeError(f"url must be str, not {type(url).__name__}")
     url = ascii_url(url)
     secure = url[:4].lower() == "wss:"
     return _core.WSClient(
@@ -127,6 +124,8 @@ def _headers(url: str, options: ClientOptions) -> list[tuple[str, str]]:
 
 def ascii_url(url: str) -> str:
     """Write a URL as it goes over the wire: the host by IDNA, the rest percent-encoded (RFC 3987 3.1)."""
+    if not isinstance(cast("object", url), str):
+        raise TypeError(f"url must be str, not {type(url).__name__}")
     if url.isascii():
         return url
     try:

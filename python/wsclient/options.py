@@ -79,8 +79,7 @@ class ClientOptions:
     bearer_token: BearerToken | None = field(default=None, repr=False)
     """Send ``Authorization: Bearer`` with this token (RFC 6750); a callable is asked for it at each attempt."""
     max_redirects: int = 10
-    """Redirects to follow (301, 302, 303, 307, 308); 0: none. Never from ``wss`` to ``ws``; credentials and cookies of
-    these options stay with the URL's host."""
+    """Redirects to follow; 0: none. Never from ``wss`` to ``ws``; credentials and cookies stay with the URL's host."""
     open_timeout: float | None = 10
     """Seconds for resolving, connecting and upgrading together; ``None``: no limit."""
     ping_timeout: float | None = 20
