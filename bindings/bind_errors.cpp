@@ -16,7 +16,7 @@ static py::dict details(const Client& client, const ws_failure& failure) {
     size_t length;
     const char* response = wsConnResponse(client.conn, &length);
     known["opened"] = ws_conn_opened(client.conn);
-    known["closed"] = wsConnState(client.conn) >= WS_STATE_CLOSING;
+    known["closed"] = wsConnState(client.conn) >= WS_STATE_CLOSING || failure.code != 0;
     known["os_error"] = failure.os_error;
     known["http_status"] = failure.http_status;
     known["size"] = failure.size;

@@ -395,6 +395,27 @@ def test_a_peer_that_vanishes_is_an_error(rest: bytes, reset: bool) -> None:
             list(connection)
 
 
+def test_who_sends_to_a_peer_that_vanished_learns_why() -> None:
+    gone = threading.Event()
+
+    def serve(peer: Peer) -> None:
+        peer.upgrade()
+        peer.sock.sendall(frame(TEXT, b"before"))
+        peer.reset()
+        gone.set()
+
+    with RawServer(serve) as server, wsclient.connect(server.url) as connection:
+        assert gone.wait(DEADLINE)
+        for _ in range(2):
+            with pytest.raises(ConnectionClosedError, match="lost: ") as closed:
+                connection.send("too late")
+            assert isinstance(closed.value.__cause__, ConnectionError)
+        assert connection.recv(DEADLINE) == "before"  # it was said all the same
+        with pytest.raises(ConnectionClosedError):
+            connection.recv(DEADLINE)
+        assert connection.state is State.CLOSED
+
+
 # ---------------------------------------------------------------------------------------------- sending
 
 

@@ -76,6 +76,7 @@ void wsConnFree(wsConn* conn) {
     ws_pings_free(&conn->pings);
     ws_buf_free(&conn->request);
     ws_error_clear(&conn->failure);
+    ws_error_clear(&conn->write_failure);
     ws_settings_free(&conn->settings);
     ws_mutex_free(&conn->mutex);
     free(conn);
@@ -130,6 +131,14 @@ void ws_conn_set_failure(wsConn* conn, const ws_error* error) {
     conn->failure.max_size = error->max_size;
 }
 
+void ws_conn_explain(wsConn* conn, ssize_t how, ws_error* error) {
+    char text[128];
+    if (how == -EPROTO) conn->transport.ops->explain(&conn->transport, error);
+    if (!error->code) error->os_error = (int)-how;
+    ws_error_set(error, WS_ERR_LOST, "connection to %s port %u lost: %s", ws_conn_url(conn)->host,
+                 ws_conn_url(conn)->port, ws_sys_error_text((int)-how, text, sizeof text));
+}
+
 /* ---- written out ---- */
 
 bool ws_conn_write_out(wsConn* conn) {
@@ -143,6 +152,7 @@ bool ws_conn_write_out(wsConn* conn) {
         if (written == -EAGAIN) return any;
         if (written < 0) {
             conn->write_broken = true; /* what the peer said before is still to be read: the reader finds the end */
+            ws_conn_explain(conn, written, &conn->write_failure);
             return true;
         }
         ws_writer_written(&conn->protocol.writer, (size_t)written);

@@ -52,11 +52,12 @@ struct wsConn {
 
     /* -- guarded by the mutex -- */
     ws_transport transport;
-    uint32_t generation; /* of the transport's descriptor */
-    bool write_broken;   /* the system refuses to write: what is queued is lost */
-    atomic_bool aborted; /* break off at the next step */
-    bool lingering;      /* both sides are done talking: waiting only for the peer to end the stream */
-    int64_t deadline;    /* of opening, closing or lingering, ms; INT64_MAX: none */
+    uint32_t generation;    /* of the transport's descriptor */
+    bool write_broken;      /* the system refuses to write: what is queued is lost ... */
+    ws_error write_failure; /* ... and why: what counts until the reader finds the end */
+    atomic_bool aborted;    /* break off at the next step */
+    bool lingering;         /* both sides are done talking: waiting only for the peer to end the stream */
+    int64_t deadline;       /* of opening, closing or lingering, ms; INT64_MAX: none */
     ws_pings pings;
     ws_close_info close_info;
     ws_error failure;
@@ -95,6 +96,9 @@ size_t ws_conn_unsent(wsConn* conn);
 
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);
+
+/* The transport's -errno in words: WS_ERR_LOST, or what TLS says. */
+void ws_conn_explain(wsConn* conn, ssize_t how, ws_error* error);
 
 /* Queue our close frame and set the deadline (in ms from now) for the peer's. With the mutex held. 0 or a code. */
 int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,

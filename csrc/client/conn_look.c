@@ -15,16 +15,21 @@ bool ws_conn_opened(wsConn* conn) {
     return wsConnState(conn) != WS_STATE_CONNECTING && conn->protocol.phase == WS_PHASE_FRAMES;
 }
 
+/* What is wrong with it: what broke it, or will once the reader is there. */
+static const ws_error* wrong(const wsConn* conn) {
+    return conn->failure.code || conn->state != WS_STATE_OPEN ? &conn->failure : &conn->write_failure;
+}
+
 const char* wsConnError(wsConn* conn) {
     ws_conn_lock(conn);
-    const char* text = ws_error_text(&conn->failure); /* the first failure stays: so does its text */
+    const char* text = ws_error_text(wrong(conn)); /* the first failure stays: so does its text */
     ws_conn_unlock(conn);
     return text;
 }
 
 void ws_conn_failure(wsConn* conn, ws_failure* failure) {
     ws_conn_lock(conn);
-    const ws_error* error = &conn->failure;
+    const ws_error* error = wrong(conn);
     *failure = (ws_failure){error->code, error->os_error, error->http_status,
                             error->size, error->max_size, ws_error_text(error)};
     ws_conn_unlock(conn);

@@ -111,6 +111,8 @@ static int32_t ask_again(wsConn* conn, ws_error* error) {
     ws_conn_note_times(conn);
     conn->transport.ops->close(&conn->transport);
     conn->transport.ops = NULL;
+    conn->write_broken = false;
+    ws_error_clear(&conn->write_failure);
     ws_protocol_free(&conn->protocol);
     int32_t rc = ws_conn_start_protocol(conn);
     ws_conn_unlock(conn);

@@ -24,12 +24,8 @@ static void stream_ended(wsConn* conn, ssize_t how) {
         return;
     }
     ws_error error = {0};
-    char text[128];
-    if (how == -EPROTO) conn->transport.ops->explain(&conn->transport, &error);
     if (how < 0 && !conn->refused) {
-        if (!error.code) error.os_error = (int)-how;
-        ws_error_set(&error, WS_ERR_LOST, "connection to %s port %u lost: %s", ws_conn_url(conn)->host,
-                     ws_conn_url(conn)->port, ws_sys_error_text((int)-how, text, sizeof text));
+        ws_conn_explain(conn, how, &error);
     } else {
         ws_protocol_end(&conn->protocol);
     }
