@@ -130,7 +130,7 @@ def tinyproxy(credentials: tuple[str, str] | None = None) -> Iterator[Proxy]:
     """An HTTP proxy; credentials of letters, digits and "-._" only."""
     with new_folder() as folder:
         port = free_port()
-        lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 600", "MaxClients 100", "LogLevel Connect"]
+        lines = [f"Port {port}", "Listen 127.0.0.1", "Timeout 600", "MaxClients 1000", "LogLevel Connect"]
         if credentials:
             lines.append(f"BasicAuth {' '.join(credentials)}")
         config = folder / "tinyproxy.conf"
@@ -263,7 +263,7 @@ def haproxy(target: int, certificate: Certificate | None = None) -> Iterator[Pro
         config = folder / "haproxy.cfg"
         config.write_text(f"""
             global
-                maxconn 256
+                maxconn 1000
             defaults
                 mode http
                 retries 0
