@@ -78,8 +78,10 @@ int32_t ws_proxy_feed(ws_proxy* proxy, const uint8_t* bytes, size_t len, ws_erro
 
 int32_t ws_proxy_end(ws_proxy* proxy, ws_error* error) {
     if (proxy->step == WS_PROXY_STEP_FAILED) return proxy->failed;
-    return fail(proxy, ws_error_set(error, WS_ERR_PROXY, "proxy %s closed the connection before the tunnel to %s stood",
-                                    proxy->proxy, proxy->target));
+    bool spoke = proxy->step > WS_PROXY_STEP_METHOD || ws_buf_len(&proxy->in);
+    return fail(proxy,
+                ws_error_set(error, WS_ERR_PROXY, "proxy %s closed the connection before the tunnel to %s stood%s",
+                             proxy->proxy, proxy->target, spoke ? "" : ": are scheme and port of its URL right?"));
 }
 
 const char* ws_proxy_head(const ws_proxy* proxy, size_t* len) {

@@ -232,7 +232,7 @@ static int32_t blame_proxy(const ws_dial* dial, int32_t code, ws_error* error) {
     if (code == WS_ERR_LOST) code = WS_ERR_PROXY;
     *error = (ws_error){.os_error = said.os_error};
     ws_error_set(error, code, "proxy %s port %u%s: %s", proxy->host, proxy->port,
-                 secured ? " (its TLS options are proxy_tls)" : "", ws_error_text(&said));
+                 secured ? " (https://, with the TLS options proxy_tls)" : "", ws_error_text(&said));
     ws_error_clear(&said);
     return code;
 }

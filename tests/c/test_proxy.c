@@ -356,6 +356,9 @@ static void assert_ends(dialog whole) {
 }
 
 TEST(an_end_before_the_tunnel_is_told) {
+    const char* hint = "stood: are scheme and port of its URL right?"; /* of one that said nothing */
+    assert_fails((dialog){"http://p", &by_name, .ends = true}, WS_ERR_PROXY, hint);
+    assert_fails((dialog){"socks5h://p", &by_name, .ends = true}, WS_ERR_PROXY, hint);
     assert_ends(HTTP_DIALOG("HTTP/1.1 100 C\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\n\r\n"));
     assert_ends((dialog){"socks5h://u:p@p", &by_name, TURN(0, "\5\2"), TURN(1, "\1\0"), TURN(2, "\5\0\0\3\4name\0\0")});
 }
