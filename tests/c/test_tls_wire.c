@@ -82,8 +82,9 @@ static void close_pair(pair* made) {
 
 /* Put TLS on both ends. */
 static void secure(pair* made) {
+    static uint16_t another = 1; /* to which no session is kept: the server shows its certificate */
     ws_error error = {0};
-    ws_tls_server_id id = {"localhost", "localhost", 1};
+    ws_tls_server_id id = {"localhost", "localhost", another++};
     int32_t client = 0, server = 0;
     assert_int_equal(ws_tls_start(&made->client, client_context, &id, &error), WS_OK);
     assert_int_equal(ws_tls_start(&made->server, server_context, NULL, &error), WS_OK);
@@ -178,11 +179,28 @@ static void a_peer_that_does_not_read_costs_no_more_than_a_limit(void** state) {
     close_pair(&made);
 }
 
+/* A certificate that was not to be verified is not the reason of what goes wrong later. */
+static void a_stream_that_is_cut_off_is_said_to_be(void** state) {
+    (void)state;
+    uint8_t got[16];
+    ws_error error = {0};
+    pair made = make_sockets(0);
+    secure(&made);
+    assert_int_equal(shutdown((int)made.server.fd, SHUT_WR), 0);
+    assert_int_equal(made.client.ops->read(&made.client, got, sizeof got), -EPROTO);
+    made.client.ops->explain(&made.client, &error);
+    assert_int_equal(error.code, WS_ERR_TLS);
+    assert_non_null(strstr(ws_error_text(&error), "cut off"));
+    ws_error_clear(&error);
+    close_pair(&made);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_the_socket_does_not_take_is_unsent_in_the_outer_tls_too),
         cmocka_unit_test(what_the_outer_tls_has_read_is_ready_now),
         cmocka_unit_test(a_peer_that_does_not_read_costs_no_more_than_a_limit),
+        cmocka_unit_test(a_stream_that_is_cut_off_is_said_to_be),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
