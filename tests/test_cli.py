@@ -13,8 +13,9 @@ import pexpect
 import pytest
 
 import wsclient
+from certificates import Certificates
 from raw_server import DEADLINE, TEXT, Peer, RawServer, close_frame, frame, unused_port
-from wsclient import MessageInfo, WSClient, cli
+from wsclient import MessageInfo, TLSOptions, WSClient, cli
 from wsclient.testing import ChatServer
 
 TO_ME = MessageInfo.SEND_BACK | MessageInfo.NO_BROADCAST
@@ -434,6 +435,19 @@ def test_serve(arguments: list[str], host: str) -> None:
         assert line.startswith(f"ws_server listening on ws://{host}:")
         port = int(line.rstrip("/\n").rpartition(":")[2])
         assert run("-m", "hi", "--wait", 0, port=port).returncode == 0
+        program.terminate()
+        assert program.wait(DEADLINE) == 0
+
+
+def test_serve_with_tls(certificates: Certificates) -> None:
+    own = certificates.server
+    arguments = ["-m", "wsclient", "serve", "0", "--tls-cert", own.chain, "--tls-key", own.key]
+    with subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout
+        url = program.stdout.readline().split()[-1]
+        assert url.startswith("wss://127.0.0.1:")
+        with wsclient.connect(url, tls=TLSOptions(ca_file=certificates.ca)) as ws:
+            ws.ping()
         program.terminate()
         assert program.wait(DEADLINE) == 0
 

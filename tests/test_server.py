@@ -799,7 +799,10 @@ def test_help(ws_server: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert all(
         option in done.stdout
-        for option in ("PORT", "--port", "--host", "--echo", "--max-size", "--handshake-timeout", "--help")
+        for option in (
+            *("PORT", "--port", "--host", "--echo", "--max-size", "--handshake-timeout", "--tls-cert", "--tls-key"),
+            "--help",
+        )
     )
 
 
