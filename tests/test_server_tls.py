@@ -328,6 +328,15 @@ def test_a_client_that_does_tls_and_sends_no_request_is_ended(start: Start, cont
 
 
 @pytest.mark.usefixtures("undisturbed")
+def test_a_client_that_resets_its_connection_is_lost(server: Server, context: ssl.SSLContext) -> None:
+    """That is no failure of TLS, once the handshake is done."""
+    with Raw(server) as raw:
+        RawTls(raw, context)
+        raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.wait_for_log("gone after 0 ignored messages: connection to a client lost: Connection reset by peer")
+
+
+@pytest.mark.usefixtures("undisturbed")
 def test_an_end_right_behind_a_message_is_seen(server: Server, context: ssl.SSLContext) -> None:
     """The closing alert of TLS came in the same piece, and the socket shows nothing more."""
     with Raw(server) as raw:

@@ -108,6 +108,7 @@ static void set_failed(ws_tls* tls) {
 
 /* What SSL_read and SSL_write say, as a transport says it. With the mutex held. */
 static ssize_t outcome(ws_tls* tls, int rc, size_t n) {
+    if (SSL_is_init_finished(tls->ssl)) tls->established = true; /* reading may have done it, too */
     if (rc == 1) return (ssize_t)n;
     switch (SSL_get_error(tls->ssl, rc)) {
     case SSL_ERROR_WANT_READ:
@@ -331,7 +332,6 @@ int32_t ws_tls_start(ws_transport* transport, ws_tls_context* context, const ws_
 
 /* The handshake is done: OpenSSL has looked at chain and name. */
 static int32_t done(ws_tls* tls) {
-    tls->established = true;
     if (ws_tls_context_is_server(tls->peer.context)) return 1;
     int32_t rc = ws_tls_verify_pins(tls->ssl, &tls->error);
     return rc ? rc : 1;
