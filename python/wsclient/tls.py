@@ -33,7 +33,7 @@ class TLSOptions:
     ca_file: PathLike | None = None
     """Trust the CAs in this file instead of the system's."""
     ca_path: PathLike | None = None
-    """Trust the CAs in the files of this folder instead of the system's."""
+    """Trust the CAs in the files of this folder instead of the system's. It is read again when files came or went."""
     ca_data: str | bytes | None = field(default=None, repr=False)
     """Trust these CAs instead of the system's: PEM text, or one certificate as DER bytes."""
     cert_file: PathLike | None = None

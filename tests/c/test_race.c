@@ -194,6 +194,21 @@ TEST(after_a_late_refusal_the_next_comes_at_once) {
     ws_tcp_close(listener);
 }
 
+/* The same, while an earlier one is still silent. */
+TEST(a_refusal_does_not_wait_for_a_silent_one) {
+    uint16_t port = 0;
+    hole silent = dig();
+    int refusing = bound();
+    intptr_t fd, listener = ws_tcp_listen("127.0.0.1", &port);
+    ws_address addresses[] = {silent.address, address_of(refusing), address("127.0.0.1", port)};
+    ws_race race = start(addresses, 3, NULL);
+    assert_int_equal(step(&race, 0, &fd), 0);
+    finish(&race, DELAY, &addresses[2]);
+    ws_tcp_close(listener);
+    close(refusing);
+    fill_up(&silent);
+}
+
 TEST(the_first_can_still_win) {
     uint16_t port = 0;
     hole silent = dig();
@@ -374,6 +389,7 @@ int main(void) {
         cmocka_unit_test(after_a_refusal_the_next_comes_at_once),
         cmocka_unit_test(after_a_silent_one_the_next_comes_with_a_delay),
         cmocka_unit_test(after_a_late_refusal_the_next_comes_at_once),
+        cmocka_unit_test(a_refusal_does_not_wait_for_a_silent_one),
         cmocka_unit_test(the_first_can_still_win),
         cmocka_unit_test(when_all_refuse_all_are_named),
         cmocka_unit_test(more_names_than_a_text_has_room_for),

@@ -206,7 +206,19 @@ TEST(names) {
     check_name("wild.example", false);
     check_name("a.b.wild.example", false);
     check_name("xy.part.example", false); /* a wildcard is a whole label (RFC 9525 6.3) */
-    check_name("test", false);            /* the subject's name does not count */
+}
+
+/* The name in the subject does not count, not even where no other name is given (RFC 9525 2). */
+TEST(the_subject_is_no_name) {
+    tls_pair pair;
+    test_certificate nameless;
+    test_certificate_make(&nameless, "ip:127.0.0.1");
+    wsTls options = {.caFile = nameless.file, .noResumption = 1};
+    tls_pair_start(&pair, &options, serving(&nameless), "test");
+    assert_false(tls_pair_shake(&pair));
+    assert_int_equal(pair.client_error.code, WS_ERR_CERTIFICATE);
+    tls_pair_free(&pair);
+    test_certificate_remove(&nameless);
 }
 
 /* What a stranger put into a certificate does not come out as it is. */
@@ -423,6 +435,7 @@ int main(void) {
         cmocka_unit_test(what_cannot_be_used_is_said_and_the_transport_left_alone),
         cmocka_unit_test(a_server_needs_a_certificate_and_its_key),
         cmocka_unit_test(names),
+        cmocka_unit_test(the_subject_is_no_name),
         cmocka_unit_test(a_hostile_name_is_shown_harmlessly),
         cmocka_unit_test(very_many_names_are_cut),
         cmocka_unit_test(who_is_not_trusted),
