@@ -109,7 +109,7 @@ def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str
         tls=_tls(options.tls or TLSOptions(), secure),
         server_hostname=None if options.server_hostname is None else _ascii_host(options.server_hostname),
         proxy=None if options.proxy is True else options.proxy or "",
-        proxy_tls=_tls(options.proxy_tls or TLSOptions(), True),
+        proxy_tls=_tls(options.proxy_tls or TLSOptions(), _is_https(options.proxy)),
         unix=_path(options.unix),
         local_address=options.local_addr,
         socket_options=options.socket_options or (),
@@ -162,6 +162,11 @@ def _deflate(compression: Literal["deflate"] | DeflateOptions | None) -> tuple[i
         terms.client_no_context_takeover,
         terms.threshold,
     )
+
+
+def _is_https(proxy: str | Literal[True] | None) -> bool:
+    """Whether TLS to the proxy is certain. For one from the environment the engine looks for CAs itself."""
+    return isinstance(proxy, str) and proxy[:6].lower() == "https:"
 
 
 def _tls(options: TLSOptions, secure: bool) -> CoreTLS:
