@@ -96,6 +96,15 @@ def test_a_redirect_into_tls_but_never_out_of_it(certificates: Certificates) -> 
         assert len(plain.requests) == 1
 
 
+def test_a_name_for_the_first_host_is_not_that_of_another(certificates: Certificates) -> None:
+    trust = TLSOptions(ca_file=certificates.ca)
+    here, wild = server_context(certificates.server), server_context(certificates.wildcard)
+    with Site({"/": upgrade}, tls=here) as other, Site({"/": redirect(other.url())}, tls=wild) as site:
+        with wsclient.connect(site.url(), tls=trust, server_hostname="a.wild.test") as ws:
+            assert ws.tls
+        assert len(other.requests) == 1
+
+
 # ---- credentials
 
 

@@ -21,6 +21,7 @@ static int32_t make_plan(wsConn* conn, ws_error* error) {
     const ws_url* url = ws_conn_url(conn);
     const ws_proxy_url* proxy;
     int32_t rc = choose_proxy(conn, &proxy, error);
+    bool named = settings->server_hostname && !settings->request.foreign; /* the name is that of the URL's host */
     conn->plan = (ws_dial_plan){
         .host = url->host,
         .ipv6 = url->ipv6,
@@ -30,7 +31,7 @@ static int32_t make_plan(wsConn* conn, ws_error* error) {
         .proxy = proxy,
         .user_agent = settings->request.user_agent,
         .tls = url->secure ? settings->tls : NULL,
-        .server_name = settings->server_hostname ? settings->server_hostname : url->host,
+        .server_name = named ? settings->server_hostname : url->host,
         .proxy_tls = settings->proxy_tls,
     };
     return rc;
