@@ -1,9 +1,7 @@
 // Receiving: messages to str and bytes, asked for (recv) or handed to a callback (listen).
-#include "binding.hpp"
+#include "receiving.hpp"
 
 #include <algorithm>
-
-enum { BATCH = 256 };
 
 // One thread at a time may receive.
 class Receiving {
@@ -21,11 +19,7 @@ class Receiving {
     Client& client;
 };
 
-static bool is_message(const wsEvent& event) {
-    return event.type == WS_EVENT_TEXT || event.type == WS_EVENT_BINARY;
-}
-
-static py::object to_python(const wsEvent& event, const std::optional<bool>& decode) {
+py::object to_python(const wsEvent& event, const std::optional<bool>& decode) {
     auto length = static_cast<Py_ssize_t>(event.length);
     PyObject* made = decode.value_or(event.type == WS_EVENT_TEXT) ? PyUnicode_DecodeUTF8(event.data, length, nullptr)
                                                                   : PyBytes_FromStringAndSize(event.data, length);
@@ -33,14 +27,18 @@ static py::object to_python(const wsEvent& event, const std::optional<bool>& dec
     return py::reinterpret_steal<py::object>(made);
 }
 
-// What a look at the connection found.
-enum class Found { nothing, message, end };
+// A message that was made into an object before it was known as which one it is wanted.
+static py::object as_wanted(py::object message, const std::optional<bool>& decode) {
+    bool is_text = PyUnicode_Check(message.ptr());
+    if (!decode || *decode == is_text) return message;
+    return message.attr(is_text ? "encode" : "decode")();
+}
 
-// The next message into *out, without waiting.
-static Found take_one(Client& client, const std::optional<bool>& decode, py::object* out) {
+Found take_one(Client& client, const std::optional<bool>& decode, py::object* out) {
     if (!client.undelivered.empty()) {
-        *out = std::move(client.undelivered.front().message);
+        py::object message = std::move(client.undelivered.front().message);
         client.undelivered.pop_front();
+        *out = as_wanted(std::move(message), decode);
         return Found::message;
     }
     Token token(client.conn);

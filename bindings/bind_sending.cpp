@@ -1,46 +1,7 @@
 // Sending: str and bytes to messages, accepted and then written.
-#include "binding.hpp"
+#include "sending.hpp"
 
-#include <new>
-
-enum { LET_GO = 65536 }; // bytes from which on masking and writing are done without the GIL
-
-// The bytes of a message, lent by the Python object for as long as this lives.
-class Payload {
-  public:
-    Payload(py::handle data, const std::optional<bool>& text) {
-        if (PyUnicode_Check(data.ptr())) {
-            bytes = PyUnicode_AsUTF8AndSize(data.ptr(), &length);
-            if (!bytes) throw py::error_already_set();
-            type = text.value_or(true) ? WS_TEXT : WS_BINARY;
-            return;
-        }
-        if (PyObject_GetBuffer(data.ptr(), &buffer, PyBUF_SIMPLE) != 0) {
-            PyErr_Clear();
-            throw py::type_error(std::string("a message must be str or a contiguous bytes-like object, not ") +
-                                 Py_TYPE(data.ptr())->tp_name);
-        }
-        lent = true;
-        bytes = buffer.buf;
-        length = buffer.len;
-        type = text.value_or(false) ? WS_TEXT : WS_BINARY;
-    }
-    ~Payload() {
-        if (lent) PyBuffer_Release(&buffer);
-    }
-    Payload(const Payload&) = delete;
-    Payload& operator=(const Payload&) = delete;
-
-    const void* bytes = nullptr;
-    Py_ssize_t length = 0;
-    int32_t type = WS_BINARY;
-
-  private:
-    Py_buffer buffer{};
-    bool lent = false;
-};
-
-[[noreturn]] static void raise_send(const Client& client, int32_t code) {
+void raise_send(const Client& client, int32_t code) {
     if (code == WS_ERR_UTF8) throw py::value_error("a text message must be valid UTF-8");
     if (code == WS_ERR_STATE && wsConnState(client.conn) == WS_STATE_CONNECTING) {
         raise_error(client, code, "the connection is not open yet");
@@ -63,8 +24,7 @@ template <class Queue> static void accept(Client& client, Queue queue, int64_t d
     if (rc != WS_OK) raise_send(client, rc);
 }
 
-// Time is up. What is untouched is taken back; a torn frame cannot be mended, then the connection goes.
-[[noreturn]] static void give_up(const Client& client, const ws_ticket& ticket) {
+void give_up(const Client& client, const ws_ticket& ticket) {
     if (!ws_conn_withdraw(client.conn, &ticket)) {
         ws_conn_fail(client.conn, WS_ERR_WRITE_TIMEOUT,
                      "the peer does not read: a message could not be written in time");
@@ -89,27 +49,20 @@ static int64_t write_deadline(const Client& client) {
     return client.timeouts.write == INT64_MAX ? INT64_MAX : wsNow() + client.timeouts.write;
 }
 
-// Call the engine, without the GIL where that takes long.
-template <class Call> static int32_t unlocked_if_long(const Payload& payload, Call call) {
-    if (payload.length < LET_GO) return call();
-    py::gil_scoped_release no_gil;
-    return call();
-}
-
-static int32_t compression_flag(const std::optional<bool>& compress) {
-    if (!compress) return 0;
-    return *compress ? WS_COMPRESS : WS_PLAIN;
+int32_t message_type(const Payload& payload, const std::optional<bool>& compress) {
+    if (!compress) return payload.type;
+    return payload.type | (*compress ? WS_COMPRESS : WS_PLAIN);
 }
 
 static void send_message(Client& client, const py::object& data, std::optional<bool> text,
                          std::optional<bool> compress) {
     Payload payload(data, text);
-    payload.type |= compression_flag(compress);
+    int32_t type = message_type(payload, compress);
     ws_ticket ticket;
     int64_t deadline = write_deadline(client);
     auto queue = [&] {
         return unlocked_if_long(payload, [&] {
-            return ws_conn_send(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
+            return ws_conn_send(client.conn, type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
         });
     };
     accept(client, queue, deadline);
@@ -119,12 +72,12 @@ static void send_message(Client& client, const py::object& data, std::optional<b
 static void send_fragment(Client& client, const py::object& data, std::optional<bool> text, bool final,
                           std::optional<bool> compress) {
     Payload payload(data, text);
-    payload.type |= compression_flag(compress);
+    int32_t type = message_type(payload, compress);
     ws_ticket ticket;
     int64_t deadline = write_deadline(client);
     auto queue = [&] {
-        return ws_conn_send_fragment(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length),
-                                     final, &ticket);
+        return ws_conn_send_fragment(client.conn, type, payload.bytes, static_cast<size_t>(payload.length), final,
+                                     &ticket);
     };
     accept(client, queue, deadline);
     await_written(client, ticket, deadline);
@@ -159,15 +112,20 @@ static void send_many(Client& client, const py::iterable& items) {
     if (last.end) await_written(client, last, write_deadline(client));
 }
 
-static double ping(Client& client, const std::optional<py::bytes>& data, std::optional<double> timeout) {
+uint64_t send_ping(Client& client, const std::optional<py::bytes>& data) {
     uint64_t id = 0;
-    double seconds = -1;
     std::string_view payload = data ? std::string_view(*data) : std::string_view();
     const char* bytes = data ? payload.data() : nullptr;
     int32_t rc = ws_conn_ping(client.conn, bytes, payload.size(), &id);
     if (rc == WS_ERR_ARGUMENT) throw py::value_error("a ping carries at most 125 bytes");
     if (rc == WS_ERR_CONCURRENCY) raise_error(client, rc, "a ping with this data is still unanswered");
     if (rc != WS_OK) raise_send(client, rc);
+    return id;
+}
+
+static double ping(Client& client, const std::optional<py::bytes>& data, std::optional<double> timeout) {
+    double seconds = -1;
+    uint64_t id = send_ping(client, data);
     auto decided = [&] { return (seconds = ws_conn_pong_time(client.conn, id)) >= 0 || client.closed(); };
     if (!client.wait_until(decided, deadline_after(timeout))) raise_error(client, WS_ERR_PING_TIMEOUT);
     if (seconds < 0) raise_end(client);

@@ -11,3 +11,4 @@ void bind_sending(ClientClass& client);
 void bind_receiving(ClientClass& client);
 void bind_closing(ClientClass& client);
 void bind_looking(ClientClass& client);
+void bind_loop(ClientClass& client);

@@ -53,6 +53,8 @@ class Client {
     const Timeouts timeouts;
     std::atomic<bool> receiving{false}; // a thread is in recv, recv_many or listen
     std::atomic<bool> woken{false};
+    uint64_t bytes_received = 0; // when an event loop stepped last
+    bool busy = false;           // that step brought much
 
     // The callable stays where the garbage collector can visit it; on_batch captures only this handle.
     py::object on_message = py::none();

@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, m) {
     bind_receiving(client);
     bind_closing(client);
     bind_looking(client);
+    bind_loop(client);
 }

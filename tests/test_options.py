@@ -15,7 +15,11 @@ from wsclient import ClientOptions, WSClient, _core
 BY_FIELD = {field.name: field for field in dataclasses.fields(ClientOptions)}
 
 
-@pytest.mark.parametrize("function", [wsclient.connect, WSClient.__init__], ids=lambda function: function.__qualname__)
+@pytest.mark.parametrize(
+    "function",
+    [wsclient.connect, wsclient.aio.connect.__init__, WSClient.__init__],
+    ids=lambda function: function.__qualname__,
+)
 def test_every_option_is_a_parameter(function: Any) -> None:
     keywords = {
         name: parameter

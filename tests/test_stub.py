@@ -106,7 +106,7 @@ def test_a_wrong_name_is_noticed(root: Path, tmp_path: Path, true: str, wrong: s
     [
         ("def abort(self) -> None:", "def abort(self, hard: bool) -> None:", "abort"),
         ("url: str, **options", "uri: str, **options", "__init__"),
-        ('reason: str = ""', 'motive: str = ""', "close"),
+        ("def close(self, code: int = 1000, reason:", "def close(self, code: int = 1000, motive:", "close"),
     ],
 )
 def test_a_wrong_signature_is_noticed(root: Path, true: str, wrong: str, method: str) -> None:

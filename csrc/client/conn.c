@@ -70,6 +70,7 @@ void wsConnFree(wsConn* conn) {
     ws_proxy_url_free(&conn->env_proxy);
     ws_tls_certificate_free(conn->tls_info.certificate);
     if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
+    if (conn->kept.ops) conn->kept.ops->close(&conn->kept);
     ws_protocol_free(&conn->protocol);
     ws_redirects_free(&conn->redirects);
     ws_inbox_free(&conn->inbox);
@@ -185,13 +186,36 @@ int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const 
     return WS_OK;
 }
 
+void ws_conn_keep_socket(wsConn* conn) {
+    ws_conn_lock(conn);
+    conn->keep_socket = true;
+    ws_conn_unlock(conn);
+}
+
+void ws_conn_drop_socket(wsConn* conn) {
+    ws_conn_lock(conn);
+    if (conn->kept.ops) conn->kept.ops->close(&conn->kept);
+    conn->kept.ops = NULL;
+    ws_conn_unlock(conn);
+}
+
+/* With the mutex held. */
+static void let_go_of_transport(wsConn* conn) {
+    if (!conn->transport.ops) return;
+    if (conn->keep_socket) {
+        conn->kept = conn->transport;
+    } else {
+        conn->transport.ops->close(&conn->transport);
+    }
+    conn->transport.ops = NULL;
+}
+
 void ws_conn_finish(wsConn* conn, const ws_error* error) {
     ws_conn_lock(conn);
     if (conn->state == WS_STATE_CONNECTING) ws_conn_note_times(conn);
     if (error) ws_conn_set_failure(conn, error);
     conn->close_info.clean = !conn->failure.code && conn->close_info.received && conn->close_info.sent;
-    if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
-    conn->transport.ops = NULL;
+    let_go_of_transport(conn);
     conn->deadline = INT64_MAX;
     conn->ended = true;
     conn->close_pending = true;

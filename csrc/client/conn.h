@@ -52,7 +52,9 @@ struct wsConn {
 
     /* -- guarded by the mutex -- */
     ws_transport transport;
-    uint32_t generation;    /* of the transport's descriptor */
+    uint32_t generation; /* of the transport's descriptor */
+    bool keep_socket;    /* when it ends, the transport is not closed but kept here */
+    ws_transport kept;
     bool write_broken;      /* the system refuses to write: what is queued is lost ... */
     ws_error write_failure; /* ... and why: what counts until the reader finds the end */
     atomic_bool aborted;    /* break off at the next step */

@@ -153,6 +153,10 @@ bool ws_conn_ready_now(wsConn* conn) {
     return conn->transport.ops && conn->transport.ops->ready_now(&conn->transport);
 }
 
+bool ws_conn_unseen(wsConn* conn) {
+    return conn->transport.ops && ws_conn_wants_bytes(conn) && conn->transport.ops->ready_now(&conn->transport);
+}
+
 /* ---- owned ---- */
 
 bool ws_conn_take(wsConn* conn) {

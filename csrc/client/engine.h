@@ -25,7 +25,7 @@ bool ws_conn_take(wsConn* conn);
 void ws_conn_release(wsConn* conn);
 bool ws_conn_is_mine(wsConn* conn);
 
-/* -- for loops; all but the first three with the token held -- */
+/* -- for loops; with the token held, but for ws_conn_keep_socket and ws_conn_drop_socket -- */
 
 typedef struct ws_interest {
     intptr_t fd;
@@ -41,6 +41,17 @@ int64_t ws_conn_next_deadline(wsConn* conn);
 
 /* Is there something that polling the descriptors would not show: an event, or bytes inside the transport? */
 bool ws_conn_ready_now(wsConn* conn);
+
+/* Would a step read more at once, though polling the descriptors does not show it? */
+bool ws_conn_unseen(wsConn* conn);
+
+/*
+ * For loops that cannot unregister a descriptor before every step: from now on the socket of a connection that ends
+ * stays open (though nothing uses it any more) until ws_conn_drop_socket or wsConnFree. Descriptors that opening needs
+ * are closed at once all the same.
+ */
+void ws_conn_keep_socket(wsConn* conn);
+void ws_conn_drop_socket(wsConn* conn);
 
 /*
  * wsConnStep for who holds the token; at most `budget` reads. What was not asked for since the last step is kept. True

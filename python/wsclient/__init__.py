@@ -12,6 +12,8 @@ except ImportError as _error:
     _path = Path(__file__).with_name("_core" + EXTENSION_SUFFIXES[0])
     raise ImportError(f'wsclient._core not found at {_path}: run "make" or "pip install ."') from _error
 
+from . import aio
+from .aio import AsyncConnection
 from .connection import Connection, connect
 from .exceptions import (
     CertificateError,
@@ -69,6 +71,7 @@ from .tls import TLSInfo, TLSOptions
 from .ws_client import JsonCallback, RawCallback, WSClient
 
 __all__ = [
+    "AsyncConnection",
     "BytesLike",
     "CertificateError",
     "ClientOptions",
@@ -125,5 +128,6 @@ __all__ = [
     "WebSocketTimeout",
     "WriteTimeoutError",
     "__version__",
+    "aio",
     "connect",
 ]

@@ -4,7 +4,7 @@ Use :func:`wsclient.connect` or :class:`wsclient.WSClient`; this is what they st
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, overload
+from typing import Final, Literal, NoReturn, overload
 
 from typing_extensions import Unpack
 
@@ -91,6 +91,73 @@ class WSClient:
 
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed; whether it is."""
+
+    # What follows is for event loops: nothing of it waits.
+
+    def step(self, wanted: bool) -> tuple[int, int, int, int, bool, bool]:
+        """Do what can be done: connect, read, write, keep deadlines. Say what to wait for then.
+
+        A descriptor (-1: none), what of it (1 reading, 2 writing, 3 both), its generation (another: another descriptor,
+        though the number may be the same), milliseconds to the next step at the latest (-1: any), whether a message or
+        the end is there for ``take``, and whether there is more to do at once. ``wanted``: make what comes into objects
+        right away. While connecting, a step closes descriptors; after that see ``keep_socket``.
+        """
+
+    def keep_socket(self) -> None:
+        """From now on the socket stays open at the connection's end until ``drop_socket``: for who still watches it."""
+
+    def drop_socket(self) -> None:
+        """Close what ``keep_socket`` has kept."""
+
+    def take(self, decode: bool | None = None) -> str | bytes | None:
+        """The next message, ``None`` if there is none. Raises ``ConnectionClosed`` once the connection is closed."""
+
+    def take_many(self, max_messages: int | None = None) -> list[str | bytes] | None:
+        """All messages that there are, at most ``max_messages``, as ``take`` does."""
+
+    def offer(
+        self, data: _Data, text: bool | None = None, compress: bool | None = None, write: bool = True
+    ) -> tuple[int, int] | None:
+        """Have a message accepted and written as far as that goes (or, without ``write``, by ``write_out``).
+
+        Returns where it stands in the stream, its ticket; ``None`` if ``write_limit`` leaves no room.
+        """
+
+    def offer_fragment(
+        self, data: _Data, text: bool | None = None, final: bool = False, compress: bool | None = None
+    ) -> tuple[int, int] | None:
+        """Have one fragment of a message accepted, as ``offer`` does; ``final`` ends it."""
+
+    def write_out(self) -> None:
+        """Write what was offered without writing."""
+
+    def written(self, ticket: tuple[int, int]) -> bool:
+        """Whether that is written; raises ``ConnectionClosed`` if it never will be."""
+
+    def withdraw(self, ticket: tuple[int, int]) -> bool:
+        """Take a whole message back: true if nothing of it was written and none queued behind it."""
+
+    def give_up(self, ticket: tuple[int, int]) -> NoReturn:
+        """Withdraw it and raise ``WriteTimeoutError``; where that cannot be, break the connection off."""
+
+    def send_ping(self, data: bytes | None = None) -> int:
+        """Ping; the number of the ping. Four random bytes if ``data`` is ``None``."""
+
+    def pong_time(self, id: int) -> float | None:
+        """The round trip of a ping in seconds, once it is known; raises ``ConnectionClosed`` if it never will be."""
+
+    def begin_close(self, code: int = 1000, reason: str = "", timeout: float | None = None) -> None:
+        """Close as ``close`` does, but do not wait: the deadline is kept by ``step``."""
+
+    @property
+    def queued(self) -> int:
+        """Bytes that wait to be written."""
+
+    @property
+    def opened(self) -> bool:
+        """Whether the upgrade has succeeded, whatever came after."""
+
+    # What follows is for looking.
 
     def fileno(self) -> int:
         """The socket's descriptor, -1 if there is none."""

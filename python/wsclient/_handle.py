@@ -68,16 +68,26 @@ class CoreOptions(TypedDict, total=False):
 
 
 def open_handle(url: str, options: ClientOptions) -> _core.WSClient:
-    """Make the native handle and connect: one attempt, for which the bearer token is asked anew."""
-    token = options.bearer_token() if callable(options.bearer_token) else options.bearer_token
-    headers = [] if token is None else [("Authorization", f"Bearer {token}")]
-    handle = new_handle(url, options, headers)
+    """Make the native handle and connect: one attempt."""
+    handle = attempt_handle(url, options)
     try:
         handle.open()
     finally:
-        if isinstance(options.cookies, CookieJar):
-            _keep_cookies(options.cookies, handle)
+        keep_answer(handle, options)
     return handle
+
+
+def attempt_handle(url: str, options: ClientOptions) -> _core.WSClient:
+    """Make the native handle for one attempt to connect, for which the bearer token is asked anew."""
+    token = options.bearer_token() if callable(options.bearer_token) else options.bearer_token
+    headers = [] if token is None else [("Authorization", f"Bearer {token}")]
+    return new_handle(url, options, headers)
+
+
+def keep_answer(handle: _core.WSClient, options: ClientOptions) -> None:
+    """Keep what the server wants remembered of an attempt to connect, whether it has succeeded or not."""
+    if isinstance(options.cookies, CookieJar):
+        _keep_cookies(options.cookies, handle)
 
 
 def _keep_cookies(jar: CookieJar, handle: _core.WSClient) -> None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
+from ._data import DATA, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments
 from ._handle import open_handle
+from ._look import BaseConnection
 from .exceptions import ConcurrencyError, ConnectionClosedOK, WebSocketException
-from .models import CloseInfo, Data, Request, Response, State, Stats, Timings
+from .models import Data, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
-from .tls import PathLike, TLSInfo, TLSOptions
+from .tls import PathLike, TLSOptions
 
 T = TypeVar("T")
-_DATA = (str, bytes, bytearray, memoryview)
 
 
 def connect(
@@ -92,7 +92,7 @@ def connect(
     return Connection(open_handle(url, options), options)
 
 
-class Connection:
+class Connection(BaseConnection):
     """An open connection, made by :func:`wsclient.connect`.
 
     Sending (``send``, ``send_many``, ``ping``, ``pong``, ``flush``), ``close`` and ``abort`` may be called from any
@@ -102,13 +102,8 @@ class Connection:
     """
 
     def __init__(self, handle: _core.WSClient, options: ClientOptions) -> None:
-        self._handle = handle
-        self._ping_timeout = options.ping_timeout
-        self._logger = options.logger or logging.getLogger("wsclient")
+        super().__init__(handle, options)
         self._fragments = threading.Lock()
-
-    def __repr__(self) -> str:
-        return f"<wsclient.Connection {self.state.name} to {self.remote_address}>"
 
     def __enter__(self) -> Connection:
         return self
@@ -146,26 +141,24 @@ class Connection:
         Raises :exc:`~wsclient.exceptions.ConnectionClosed`, and :exc:`~wsclient.exceptions.WriteTimeoutError` when the
         peer takes nothing for ``write_timeout`` seconds.
         """
-        if isinstance(data, _DATA):
+        if isinstance(data, DATA):
             self._handle.send(cast("Data", data), text, compress)
         else:
-            self._send_fragments(_fragments(data), text, compress)
+            self._send_fragments(fragments(data), text, compress)
 
-    def _send_fragments(self, fragments: Iterable[Data], text: bool | None, compress: bool | None) -> None:
+    def _send_fragments(self, pieces: Iterable[Data], text: bool | None, compress: bool | None) -> None:
         if not self._fragments.acquire(blocking=False):
             raise ConcurrencyError("another thread is sending a fragmented message")
-        kind: type | tuple[type, ...] | None = None
+        kind: Kind | None = None
         try:
-            for fragment in fragments:
-                kind = kind or (str if isinstance(fragment, str) else _DATA[1:])
-                if not isinstance(fragment, kind):
-                    raise TypeError(f"a message's fragments are all str or all bytes, not {type(fragment).__name__}")
+            for fragment in pieces:
+                kind = fragment_kind(fragment, kind)
                 self._handle.send_fragment(fragment, text, False, compress)
             if kind:
-                self._handle.send_fragment("" if kind is str else b"", text, True)
+                self._handle.send_fragment(kind(), text, True)
         except BaseException:
             if kind and self.state is State.OPEN:
-                self.close(1011, "a fragmented message was not finished")
+                self.close(1011, UNFINISHED)
             raise
         finally:
             self._fragments.release()
@@ -202,7 +195,7 @@ class Connection:
 
         Raises ``msgspec.DecodeError`` (a ``ValueError``) for JSON that does not fit, and what :meth:`recv` raises.
         """
-        return cast("T", _decoder(cast("Hashable", type))(self._handle.recv(timeout)))
+        return decode_as(type, self._handle.recv(timeout))
 
     def ping(self, data: Data | None = None, timeout: float | None = None) -> float:
         """Ping (RFC 6455 5.5.2), wait for the pong, and return the round trip in seconds.
@@ -210,12 +203,12 @@ class Connection:
         ``data`` has up to 125 bytes; ``None``: random ones. ``timeout`` ``None`` means ``ping_timeout``. Raises
         :exc:`~wsclient.exceptions.PingTimeoutError` and :exc:`~wsclient.exceptions.ConnectionClosed`.
         """
-        payload = data.encode() if isinstance(data, str) else data
-        return self._handle.ping(None if payload is None else bytes(payload), self._or_ping_timeout(timeout))
+        payload = None if data is None else control_payload(data)
+        return self._handle.ping(payload, self._or_ping_timeout(timeout))
 
     def pong(self, data: Data = b"") -> None:
         """Send a pong that answers no ping (RFC 6455 5.5.3), with up to 125 bytes."""
-        self._handle.pong(data.encode() if isinstance(data, str) else bytes(data))
+        self._handle.pong(control_payload(data))
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when all that was sent before has been processed by the next WebSocket hop.
@@ -245,112 +238,3 @@ class Connection:
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
         return self._handle.wait_closed(timeout)
-
-    def fileno(self) -> int:
-        """Return the socket's descriptor, -1 once it is closed."""
-        return self._handle.fileno()
-
-    def stats(self) -> Stats:
-        """Count what went over the connection so far."""
-        counted = self._handle.counters()
-        return Stats(
-            messages_sent=int(counted["messages_sent"]),
-            messages_received=int(counted["messages_received"]),
-            bytes_sent=int(counted["bytes_sent"]),
-            bytes_received=int(counted["bytes_received"]),
-            pings_received=int(counted["pings_received"]),
-            pongs_received=int(counted["pongs_received"]),
-            latency=float(counted["latency"]),
-        )
-
-    @property
-    def state(self) -> State:
-        """What the connection is doing."""
-        return State(self._handle.state)
-
-    @property
-    def close_info(self) -> CloseInfo | None:
-        """Who closed, how and why; ``None`` until the connection is closed."""
-        if self.state is not State.CLOSED:
-            return None
-        by, received, _sent, clean = self._handle.close_info
-        code, reason = received or (1006, "")
-        sides: tuple[Literal["local", "remote"] | None, ...] = (None, "local", "remote")
-        return CloseInfo(sides[by], code, reason, clean)
-
-    @property
-    def close_code(self) -> int | None:
-        """The peer's close code (RFC 6455 7.1.5), 1006 if it sent none; ``None`` until the connection is closed."""
-        return self.close_info.code if self.close_info else None
-
-    @property
-    def close_reason(self) -> str | None:
-        """The peer's reason for closing (RFC 6455 7.1.6); ``None`` until the connection is closed."""
-        return self.close_info.reason if self.close_info else None
-
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol the server chose, ``None`` for none (RFC 6455 1.9)."""
-        return self._handle.subprotocol
-
-    @property
-    def extensions(self) -> tuple[str, ...]:
-        """The extensions in use, with their parameters, as the server named them (RFC 6455 9.1)."""
-        return tuple(self.response.headers.get_all("Sec-WebSocket-Extensions"))
-
-    @property
-    def request(self) -> Request:
-        """The opening handshake's HTTP request."""
-        return Request.parse(self._handle.request or b"")
-
-    @property
-    def response(self) -> Response:
-        """The opening handshake's HTTP response."""
-        return Response.parse(self._handle.response or b"")
-
-    @property
-    def timings(self) -> Timings:
-        """How long each phase of opening took."""
-        return Timings(*self._handle.timings)
-
-    @property
-    def tls(self) -> TLSInfo | None:
-        """What TLS with the server agreed on; ``None`` without TLS."""
-        info = self._handle.tls
-        if info is None:
-            return None
-        version, cipher, alpn, resumed, certificate = info
-        return TLSInfo(version, cipher, alpn or None, resumed, certificate)
-
-    @property
-    def local_address(self) -> tuple[str, int] | None:
-        """Our IP address and port, ``None`` once the socket is closed, and of a unix socket."""
-        return self._handle.local_address
-
-    @property
-    def remote_address(self) -> tuple[str, int] | None:
-        """The IP address and port we are connected to (a proxy's, if there is one); ``None`` as above."""
-        return self._handle.remote_address
-
-    @property
-    def latency(self) -> float:
-        """The last round trip of a ping in seconds, 0 before the first."""
-        return self._handle.latency
-
-    def _or_ping_timeout(self, timeout: float | None) -> float | None:
-        return self._ping_timeout if timeout is None else timeout
-
-
-def _fragments(data: object) -> Iterable[Data]:
-    """Check what is to be the fragments of a message."""
-    kind = type(data).__name__
-    if not isinstance(data, Iterable) or isinstance(data, Mapping):
-        raise TypeError(f"data must be str, bytes-like or an iterable of them, not {kind}")
-    return cast("Iterable[Data]", data)
-
-
-@functools.lru_cache(maxsize=256)
-def _decoder(kind: Hashable) -> Callable[[str | bytes], object]:
-    import msgspec
-
-    return cast("msgspec.json.Decoder[object]", msgspec.json.Decoder(kind)).decode

@@ -1,0 +1,176 @@
+// For event loops: nothing here waits. What to wait for is said instead.
+#include "receiving.hpp"
+#include "sending.hpp"
+
+using Ticket = std::tuple<uint64_t, uint64_t>;
+
+static ws_ticket engine_ticket(const Ticket& ticket) {
+    return {std::get<0>(ticket), std::get<1>(ticket)};
+}
+
+// ---- stepping
+
+// Call the engine, without the GIL if the step before was a long one: then this is likely to be one, too.
+template <class Call> static auto unlocked_if_busy(const Client& client, Call call) {
+    if (!client.busy) return call();
+    py::gil_scoped_release no_gil;
+    return call();
+}
+
+static void note_how_busy(Client& client) {
+    ws_counters counted;
+    ws_conn_counters(client.conn, &counted);
+    client.busy = counted.bytes_received - client.bytes_received >= LET_GO;
+    client.bytes_received = counted.bytes_received;
+}
+
+// Make objects of what has arrived, up to a batch: somebody is waiting for it.
+static void take_in(Client& client) {
+    wsEvent events[BATCH];
+    while (client.undelivered.size() < BATCH) {
+        size_t count = unlocked_if_busy(client, [&] { return ws_conn_next(client.conn, events, BATCH); });
+        if (count == 0) return;
+        for (size_t i = 0; i < count; i++) {
+            if (!is_message(events[i])) continue;
+            client.undelivered.push_back({to_python(events[i], std::nullopt), events[i].received});
+        }
+    }
+}
+
+// One read; what came is made into objects if it is `wanted`, else kept by the engine.
+static void advance(Client& client, bool wanted) {
+    int64_t now = wsNow();
+    bool any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
+    if (wanted) take_in(client);
+    while (any) {
+        any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 0); });
+    }
+    note_how_busy(client);
+}
+
+// What to wait for: a descriptor (-1: none), what of it, its generation, ms until the next step is due at the latest
+// (-1: never), and whether another step has something to do right away.
+struct Waits {
+    ws_interest interest{-1, 0, 0};
+    int64_t due = -1;
+    bool again = false;
+};
+
+static Waits look(const Client& client) {
+    Waits waits;
+    ws_conn_interests(client.conn, &waits.interest, 1);
+    int64_t due = ws_conn_next_deadline(client.conn), now = wsNow();
+    if (due != INT64_MAX) waits.due = due > now ? due - now : 0;
+    waits.again = ws_conn_unseen(client.conn);
+    return waits;
+}
+
+static py::tuple step(Client& client, bool wanted) {
+    Waits waits;
+    if (Token token(client.conn); token) {
+        advance(client, wanted);
+        waits = look(client);
+    } else {
+        waits.due = 1;
+    }
+    bool arrived = !client.undelivered.empty() || client.closed();
+    return py::make_tuple(waits.interest.fd, waits.interest.wants, waits.interest.generation, waits.due, arrived,
+                          waits.again);
+}
+
+// ---- receiving
+
+static py::object take(Client& client, const std::optional<bool>& decode) {
+    py::object message = py::none();
+    if (take_one(client, decode, &message) == Found::end) raise_end(client);
+    return message;
+}
+
+static std::optional<py::list> take_many(Client& client, std::optional<py::ssize_t> max_messages) {
+    if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
+    size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
+    py::list messages;
+    py::object message = take(client, std::nullopt);
+    if (message.is_none()) return std::nullopt;
+    do {
+        messages.append(message);
+    } while (messages.size() < most && take_one(client, std::nullopt, &message) == Found::message);
+    return messages;
+}
+
+// ---- sending
+
+static std::optional<Ticket> accepted(const Client& client, int32_t rc, const ws_ticket& ticket) {
+    if (rc == WS_ERR_QUEUE_FULL) return std::nullopt;
+    if (rc != WS_OK) raise_send(client, rc);
+    return Ticket(ticket.start, ticket.end);
+}
+
+static std::optional<Ticket> offer(Client& client, const py::object& data, std::optional<bool> text,
+                                   std::optional<bool> compress, bool write) {
+    Payload payload(data, text);
+    int32_t type = message_type(payload, compress);
+    auto length = static_cast<size_t>(payload.length);
+    ws_ticket ticket;
+    int32_t rc = unlocked_if_long(payload, [&] {
+        return write ? ws_conn_send(client.conn, type, payload.bytes, length, &ticket)
+                     : ws_conn_queue(client.conn, type, payload.bytes, length, &ticket);
+    });
+    return accepted(client, rc, ticket);
+}
+
+static std::optional<Ticket> offer_fragment(Client& client, const py::object& data, std::optional<bool> text,
+                                            bool final, std::optional<bool> compress) {
+    Payload payload(data, text);
+    int32_t type = message_type(payload, compress);
+    auto length = static_cast<size_t>(payload.length);
+    ws_ticket ticket;
+    int32_t rc = unlocked_if_long(
+        payload, [&] { return ws_conn_send_fragment(client.conn, type, payload.bytes, length, final, &ticket); });
+    return accepted(client, rc, ticket);
+}
+
+static bool written(const Client& client, const Ticket& ticket) {
+    ws_ticket of = engine_ticket(ticket);
+    int32_t rc = ws_conn_written(client.conn, &of);
+    if (rc < 0) raise_end(client);
+    return rc == 1;
+}
+
+static bool withdraw(const Client& client, const Ticket& ticket) {
+    ws_ticket of = engine_ticket(ticket);
+    return ws_conn_withdraw(client.conn, &of);
+}
+
+static std::optional<double> pong_time(const Client& client, uint64_t id) {
+    double seconds = ws_conn_pong_time(client.conn, id);
+    if (seconds >= 0) return seconds;
+    if (client.closed()) raise_end(client);
+    return std::nullopt;
+}
+
+void bind_loop(ClientClass& client) {
+    client.def("step", &step, py::arg("wanted"), "Do what can be done without waiting, and say what to wait for.");
+    client.def(
+        "keep_socket", [](Client& self) { ws_conn_keep_socket(self.conn); }, "Leave the socket open at the end.");
+    client.def(
+        "drop_socket", [](Client& self) { ws_conn_drop_socket(self.conn); }, "Close what keep_socket has kept.");
+    client.def("take", &take, py::arg("decode") = py::none(), "The next message if there is one.");
+    client.def("take_many", &take_many, py::arg("max_messages") = py::none(), "All messages that there are.");
+    client.def("offer", &offer, py::arg("data"), py::arg("text") = py::none(), py::arg("compress") = py::none(),
+               py::arg("write") = true, "Have a message accepted if there is room.");
+    client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),
+               py::arg("final") = false, py::arg("compress") = py::none(),
+               "Have a fragment accepted if there is room.");
+    client.def(
+        "write_out", [](Client& self) { ws_conn_flush(self.conn); }, "Write what was offered without writing.");
+    client.def("written", &written, py::arg("ticket"), "Whether what was accepted is written.");
+    client.def("withdraw", &withdraw, py::arg("ticket"), "Take a message back of which nothing is written.");
+    client.def(
+        "give_up", [](Client& self, const Ticket& ticket) { give_up(self, engine_ticket(ticket)); }, py::arg("ticket"),
+        "Raise for what could not be written in time.");
+    client.def("send_ping", &send_ping, py::arg("data") = py::none(), "Send a ping; its number.");
+    client.def("pong_time", &pong_time, py::arg("id"), "The round trip of a ping, once its pong has come.");
+    client.def_property_readonly("queued", [](const Client& self) { return wsConnQueued(self.conn); });
+    client.def_property_readonly("opened", [](const Client& self) { return ws_conn_opened(self.conn); });
+}

@@ -1,0 +1,19 @@
+// What receiving that waits and receiving that does not have in common.
+#pragma once
+
+#include "binding.hpp"
+
+enum { BATCH = 256 }; // messages that are handed over at once
+
+inline bool is_message(const wsEvent& event) {
+    return event.type == WS_EVENT_TEXT || event.type == WS_EVENT_BINARY;
+}
+
+// A message as str or bytes: what it is, or what `decode` says.
+py::object to_python(const wsEvent& event, const std::optional<bool>& decode);
+
+// What a look at the connection found.
+enum class Found { nothing, message, end };
+
+// The next message into *out, without waiting.
+Found take_one(Client& client, const std::optional<bool>& decode, py::object* out);

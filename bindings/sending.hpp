@@ -1,0 +1,60 @@
+// What sending that waits and sending that does not have in common.
+#pragma once
+
+#include "binding.hpp"
+
+enum { LET_GO = 65536 }; // bytes from which on masking and writing are done without the GIL
+
+// The bytes of a message, lent by the Python object for as long as this lives.
+class Payload {
+  public:
+    Payload(py::handle data, const std::optional<bool>& text) {
+        if (PyUnicode_Check(data.ptr())) {
+            bytes = PyUnicode_AsUTF8AndSize(data.ptr(), &length);
+            if (!bytes) throw py::error_already_set();
+            type = text.value_or(true) ? WS_TEXT : WS_BINARY;
+            return;
+        }
+        if (PyObject_GetBuffer(data.ptr(), &buffer, PyBUF_SIMPLE) != 0) {
+            PyErr_Clear();
+            throw py::type_error(std::string("a message must be str or a contiguous bytes-like object, not ") +
+                                 Py_TYPE(data.ptr())->tp_name);
+        }
+        lent = true;
+        bytes = buffer.buf;
+        length = buffer.len;
+        type = text.value_or(false) ? WS_TEXT : WS_BINARY;
+    }
+    ~Payload() {
+        if (lent) PyBuffer_Release(&buffer);
+    }
+    Payload(const Payload&) = delete;
+    Payload& operator=(const Payload&) = delete;
+
+    const void* bytes = nullptr;
+    Py_ssize_t length = 0;
+    int32_t type = WS_BINARY;
+
+  private:
+    Py_buffer buffer{};
+    bool lent = false;
+};
+
+// What a message is queued as: its type, and whether to compress it.
+int32_t message_type(const Payload& payload, const std::optional<bool>& compress);
+
+// Raise what it means that the engine does not accept a message.
+[[noreturn]] void raise_send(const Client& client, int32_t code);
+
+// Time is up. What is untouched is taken back; a torn frame cannot be mended, then the connection goes.
+[[noreturn]] void give_up(const Client& client, const ws_ticket& ticket);
+
+// Send a ping; its number.
+uint64_t send_ping(Client& client, const std::optional<py::bytes>& data);
+
+// Call the engine, without the GIL where that takes long.
+template <class Call> static int32_t unlocked_if_long(const Payload& payload, Call call) {
+    if (payload.length < LET_GO) return call();
+    py::gil_scoped_release no_gil;
+    return call();
+}

@@ -1,0 +1,241 @@
+"""Drives a native handle on an asyncio event loop: watches its descriptor, keeps its deadlines, wakes who waits."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from . import _core
+from .exceptions import ConcurrencyError, ReceiveTimeoutError
+from .models import State
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+_READ, _WRITE = 1, 2
+_BURST = 256
+_BURST_TIME = 0.001
+
+
+class LoopDriver:
+    """Makes the connection of one native handle go on whenever its event loop has something for it.
+
+    Of a loop it needs ``add_reader``, ``add_writer`` and timers. The loop refers to it and it to the handle, but to no
+    connection object, so that a forgotten one is collected. Only for the loop's thread, but for :meth:`forget`.
+    """
+
+    def __init__(self, handle: _core.WSClient, loop: asyncio.AbstractEventLoop) -> None:
+        handle.keep_socket()
+        self._handle = handle
+        self._loop = loop
+        self._opening = True
+        self._watched = (-1, 0)  # the descriptor and its generation
+        self._wants = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._receiving = False
+        self._receiver: asyncio.Future[bool] | None = None
+        self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
+        self._burst = 0
+        self._burst_end = 0.0
+
+    # -- driving
+
+    async def open(self) -> None:
+        """Connect and upgrade. Raises what it fails by; then, and when it is cancelled, everything is freed."""
+        try:
+            self.turn()
+            await self.until(lambda: self._handle.state != State.CONNECTING)
+            if not self._handle.opened:
+                raise self._handle.error or AssertionError("not open, and no reason")
+        except BaseException:
+            self.abort()
+            raise
+
+    def turn(self) -> None:
+        """Let the engine do what can be done now, watch for what it waits for then, and wake whom that concerns."""
+        if self._opening:  # whatever it watched may be closed by any step
+            self._unwatch()
+        fd, wants, generation, due, arrived, again = self._handle.step(self._receiver is not None)
+        if (fd, generation) != self._watched:
+            self._unwatch()
+            self._watched = (fd, generation)
+        if wants != self._wants:
+            self._watch(wants)
+        if due >= 0:
+            self._wake_in(due / 1000)
+        if again:
+            self._loop.call_soon(self.turn)
+        if arrived and self._receiver and not self._receiver.done():
+            self._receiver.set_result(True)
+        if self._waiters:
+            self._wake()
+        if self._opening:
+            self._opening = self._handle.state == State.CONNECTING
+        if fd < 0 and not self._opening:
+            self._end()
+
+    def _watch(self, wants: int) -> None:
+        loop, (fd, _), changed = self._loop, self._watched, wants ^ self._wants
+        self._wants = wants
+        if changed & _READ:
+            if wants & _READ:
+                loop.add_reader(fd, self.turn)
+            else:
+                loop.remove_reader(fd)
+        if changed & _WRITE:
+            if wants & _WRITE:
+                loop.add_writer(fd, self.turn)
+            else:
+                loop.remove_writer(fd)
+
+    def _unwatch(self) -> None:
+        if self._wants and not self._loop.is_closed():
+            self._watch(0)
+        self._watched, self._wants = (-1, 0), 0
+
+    def _wake_in(self, seconds: float) -> None:
+        """Have a turn by then. A timer that is armed already and not later stays: its turn will arm the next."""
+        when = self._loop.time() + seconds
+        if self._timer:
+            if self._timer_at <= when:
+                return
+            self._timer.cancel()
+        self._timer_at = when
+        self._timer = self._loop.call_at(when, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.turn()
+
+    def _end(self) -> None:
+        """Nothing is watched any more: let go of the socket."""
+        self._handle.drop_socket()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+
+    def abort(self) -> None:
+        """Break off at once."""
+        if self._opening:
+            self._unwatch()
+        self._opening = False
+        self._handle.abort()
+        self.turn()
+
+    def forget(self) -> None:
+        """Break off the connection that nobody has any more. From any thread, and within any code."""
+        try:
+            self._loop.call_soon_threadsafe(self.abort)
+        except RuntimeError:  # the loop is closed
+            self._handle.abort()
+            self._handle.drop_socket()
+
+    # -- waiting
+
+    async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
+        """Return what take(how) finds, waiting up to ``timeout`` seconds while that is nothing: None.
+
+        It is only taken by a task that goes on with it: one that is cancelled leaves all to the next.
+        """
+        if self._receiving:
+            raise ConcurrencyError("another task is receiving on this connection")
+        self._receiving = True
+        try:
+            if self.hogs():
+                await self.breathe()
+            found = take(how)
+            if found is None:
+                found = await self._receive_later(take, how, self._deadline(timeout))
+        finally:
+            self._receiving = False
+        if not self._wants & _READ:
+            self.turn()  # what waited had stopped the engine from reading
+        return found
+
+    async def _receive_later(self, take: Callable[[A], T | None], how: A, deadline: float | None) -> T:
+        while True:
+            self._receiver = self._loop.create_future()
+            try:
+                arrived = await self._woken(self._receiver, deadline)
+            finally:
+                self._receiver = None
+            self._rested()
+            if not arrived:
+                self.turn()  # it may be there already, and the loop was busy
+            found = take(how)
+            if found is not None:
+                return found
+            if not arrived:
+                raise ReceiveTimeoutError("no message in time")
+
+    async def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until done() says so, which is asked after every turn. False: not within ``timeout`` seconds.
+
+        What done() raises is raised.
+        """
+        deadline = self._deadline(timeout)
+        in_time = True
+        while not done():
+            if not in_time:
+                return False
+            future: asyncio.Future[bool] = self._loop.create_future()
+            self._waiters[future] = done
+            try:
+                in_time = await self._woken(future, deadline)
+            finally:
+                del self._waiters[future]
+            if not in_time:
+                self.turn()
+        return True
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        if timeout is None:
+            return None
+        if timeout != timeout:
+            raise ValueError("a timeout must not be NaN")
+        return self._loop.time() + timeout
+
+    async def _woken(self, future: asyncio.Future[bool], deadline: float | None) -> bool:
+        """Wait for a future that is set to True, or to False at the deadline."""
+        if deadline is None:
+            return await future
+        timer = self._loop.call_at(deadline, _expire, future)
+        try:
+            return await future
+        finally:
+            timer.cancel()
+
+    def _wake(self) -> None:
+        for future, done in self._waiters.items():
+            if not future.done() and _is_decided(done):
+                future.set_result(True)
+
+    # -- fairness: what never has to wait must not keep the loop from its other work
+
+    def hogs(self) -> bool:
+        """Whether this connection's tasks have had their share without a pause. To be asked for each message."""
+        self._burst += 1
+        return self._burst >= _BURST or time.monotonic() >= self._burst_end
+
+    async def breathe(self) -> None:
+        """Let others run."""
+        await asyncio.sleep(0)
+        self._rested()
+
+    def _rested(self) -> None:
+        self._burst, self._burst_end = 0, time.monotonic() + _BURST_TIME
+
+
+def _is_decided(done: Callable[[], bool]) -> bool:
+    try:
+        return done()
+    except Exception:
+        return True  # who waits will meet it
+
+
+def _expire(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(False)

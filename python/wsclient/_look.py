@@ -1,0 +1,117 @@
+"""What every connection shows of itself, whoever drives it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+from . import _core
+from .models import CloseInfo, Request, Response, State, Stats, Timings
+from .options import ClientOptions
+from .tls import TLSInfo
+
+
+class BaseConnection:
+    """A native handle, looked at. Nothing here waits."""
+
+    def __init__(self, handle: _core.WSClient, options: ClientOptions) -> None:
+        self._handle = handle
+        self._ping_timeout = options.ping_timeout
+        self._logger = options.logger or logging.getLogger("wsclient")
+
+    def __repr__(self) -> str:
+        return f"<wsclient.{type(self).__name__} {self.state.name} to {self.remote_address}>"
+
+    def fileno(self) -> int:
+        """Return the socket's descriptor, -1 once it is closed."""
+        return self._handle.fileno()
+
+    def stats(self) -> Stats:
+        """Count what went over the connection so far."""
+        counted = self._handle.counters()
+        return Stats(
+            messages_sent=int(counted["messages_sent"]),
+            messages_received=int(counted["messages_received"]),
+            bytes_sent=int(counted["bytes_sent"]),
+            bytes_received=int(counted["bytes_received"]),
+            pings_received=int(counted["pings_received"]),
+            pongs_received=int(counted["pongs_received"]),
+            latency=float(counted["latency"]),
+        )
+
+    @property
+    def state(self) -> State:
+        """What the connection is doing."""
+        return State(self._handle.state)
+
+    @property
+    def close_info(self) -> CloseInfo | None:
+        """Who closed, how and why; ``None`` until the connection is closed."""
+        if self.state is not State.CLOSED:
+            return None
+        by, received, _sent, clean = self._handle.close_info
+        code, reason = received or (1006, "")
+        sides: tuple[Literal["local", "remote"] | None, ...] = (None, "local", "remote")
+        return CloseInfo(sides[by], code, reason, clean)
+
+    @property
+    def close_code(self) -> int | None:
+        """The peer's close code (RFC 6455 7.1.5), 1006 if it sent none; ``None`` until the connection is closed."""
+        return self.close_info.code if self.close_info else None
+
+    @property
+    def close_reason(self) -> str | None:
+        """The peer's reason for closing (RFC 6455 7.1.6); ``None`` until the connection is closed."""
+        return self.close_info.reason if self.close_info else None
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The subprotocol the server chose, ``None`` for none (RFC 6455 1.9)."""
+        return self._handle.subprotocol
+
+    @property
+    def extensions(self) -> tuple[str, ...]:
+        """The extensions in use, with their parameters, as the server named them (RFC 6455 9.1)."""
+        return tuple(self.response.headers.get_all("Sec-WebSocket-Extensions"))
+
+    @property
+    def request(self) -> Request:
+        """The opening handshake's HTTP request."""
+        return Request.parse(self._handle.request or b"")
+
+    @property
+    def response(self) -> Response:
+        """The opening handshake's HTTP response."""
+        return Response.parse(self._handle.response or b"")
+
+    @property
+    def timings(self) -> Timings:
+        """How long each phase of opening took."""
+        return Timings(*self._handle.timings)
+
+    @property
+    def tls(self) -> TLSInfo | None:
+        """What TLS with the server agreed on; ``None`` without TLS."""
+        info = self._handle.tls
+        if info is None:
+            return None
+        version, cipher, alpn, resumed, certificate = info
+        return TLSInfo(version, cipher, alpn or None, resumed, certificate)
+
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our IP address and port, ``None`` once the socket is closed, and of a unix socket."""
+        return self._handle.local_address
+
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """The IP address and port we are connected to (a proxy's, if there is one); ``None`` as above."""
+        return self._handle.remote_address
+
+    @property
+    def latency(self) -> float:
+        """The last round trip of a ping in seconds, 0 before the first."""
+        return self._handle.latency
+
+    def _or_ping_timeout(self, timeout: float | None) -> float | None:
+        return self._ping_timeout if timeout is None else timeout
