@@ -29,7 +29,8 @@ static py::dict counters(const Client& client) {
     return py::dict("messages_sent"_a = counted.messages_sent, "messages_received"_a = counted.messages_received,
                     "bytes_sent"_a = counted.bytes_sent, "bytes_received"_a = counted.bytes_received,
                     "pings_received"_a = counted.pings_received, "pongs_received"_a = counted.pongs_received,
-                    "latency"_a = counted.latency);
+                    "latency"_a = counted.latency, "ping_p50"_a = counted.ping_p50, "ping_p90"_a = counted.ping_p90,
+                    "ping_p99"_a = counted.ping_p99);
 }
 
 py::tuple timings(const Client& client) {

@@ -49,6 +49,10 @@ template <auto member> static void set_text(Options& options, py::handle value, 
     if (!value.is_none()) options.engine.*member = options.keep(as<std::string>(value, name), name);
 }
 
+template <auto member> static void set_timeout(Options& options, py::handle value, const char* name) {
+    options.engine.*member = engine_timeout(timeout(value, name));
+}
+
 template <auto member> static void set_limit(Options& options, py::handle value, const char* name) {
     using Number = std::remove_reference_t<decltype(options.engine.*member)>;
     options.engine.*member = limit<Number>(value, name);
@@ -142,8 +146,9 @@ static const Setters setters{
     {"origin", set_text<&wsOptions::origin>},
     {"subprotocols", set_subprotocols},
     {"user_agent", set_text<&wsOptions::userAgent>},
-    {"open_timeout", [](Options& options, py::handle value,
-                        const char* name) { options.engine.openTimeout = engine_timeout(timeout(value, name)); }},
+    {"open_timeout", set_timeout<&wsOptions::openTimeout>},
+    {"ping_interval", set_timeout<&wsOptions::pingInterval>},
+    {"ping_timeout", set_timeout<&wsOptions::pingTimeout>},
     {"close_timeout",
      [](Options& options, py::handle value, const char* name) {
          options.timeouts.close = timeout(value, name);

@@ -33,6 +33,7 @@ from wsclient.exceptions import (
     InvalidUpgrade,
     InvalidURI,
     PayloadTooBig,
+    PingTimeoutError,
     ProtocolError,
     ResolveError,
     TLSError,
@@ -278,6 +279,7 @@ def test_another_close_is_an_error(received: tuple[int, str] | None, sent: tuple
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
+        ("PING_TIMEOUT", PingTimeoutError),
         ("PROTOCOL", ProtocolError),
         ("UTF8", InvalidData),
         ("TOO_BIG", PayloadTooBig),
@@ -304,9 +306,7 @@ def test_a_reset_is_the_builtin_for_it() -> None:
     assert isinstance(error.__cause__, ConnectionResetError)
 
 
-@pytest.mark.parametrize(
-    "name", ["ARGUMENT", "STATE", "CONCURRENCY", "INTERRUPTED", "QUEUE_FULL", "RECEIVE_TIMEOUT", "PING_TIMEOUT"]
-)
+@pytest.mark.parametrize("name", ["ARGUMENT", "STATE", "CONCURRENCY", "INTERRUPTED", "QUEUE_FULL", "RECEIVE_TIMEOUT"])
 def test_an_error_of_one_call_is_not_the_end(name: str) -> None:
     error = from_core(name, "words", details(opened=True, closed=True))
     assert type(error) is ERRORS[name]

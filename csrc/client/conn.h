@@ -12,6 +12,7 @@
 
 #include "client/engine.h"
 #include "client/inbox.h"
+#include "client/keepalive.h"
 #include "client/pings.h"
 #include "client/redirects.h"
 #include "client/settings.h"
@@ -48,7 +49,8 @@ struct wsConn {
     bool unparsed;      /* bytes were read that `next` has not looked at */
     bool ended;         /* nothing more will be read from the socket */
     bool close_pending; /* WS_EVENT_CLOSED is still to be handed out */
-    bool stirred;       /* something happened since the token was taken: waiters must look anew */
+    ws_keepalive keepalive;
+    bool stirred; /* something happened since the token was taken: waiters must look anew */
 
     /* -- guarded by the mutex -- */
     ws_transport transport;
@@ -96,11 +98,17 @@ bool ws_conn_write_out(wsConn* conn);
 /* Bytes that are not with the system yet; those inside the transport count as 1. With the mutex held. */
 size_t ws_conn_unsent(wsConn* conn);
 
+/* ws_conn_ping with the mutex held. (conn_send.c) */
+int32_t ws_conn_queue_ping(wsConn* conn, const void* data, size_t length, uint64_t* id);
+
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);
 
 /* The transport's -errno in words: WS_ERR_LOST, or what TLS says. */
 void ws_conn_explain(wsConn* conn, ssize_t how, ws_error* error);
+
+/* How many bytes of what we send were written, handshake included. With the mutex held. (conn_send.c) */
+uint64_t ws_conn_written_up_to(const wsConn* conn);
 
 /* Queue our close frame and set the deadline (in ms from now) for the peer's. With the mutex held. 0 or a code. */
 int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const char* reason, size_t len,

@@ -130,13 +130,16 @@ bool ws_conn_address(wsConn* conn, bool remote, char* host, size_t size, uint16_
 
 void ws_conn_counters(wsConn* conn, ws_counters* counters) {
     ws_conn_lock(conn);
-    const ws_writer* writer = &conn->protocol.writer;
+    const ws_round_trips* trips = &conn->pings.trips;
     *counters = (ws_counters){.messages_sent = conn->messages_sent,
                               .messages_received = conn->messages_received,
-                              .bytes_sent = writer->total - ws_buf_len(&writer->out),
+                              .bytes_sent = ws_conn_written_up_to(conn),
                               .bytes_received = conn->bytes_received,
                               .pings_received = conn->pings_received,
                               .pongs_received = conn->pongs_received,
-                              .latency = conn->pings.latency};
+                              .latency = conn->pings.latency,
+                              .ping_p50 = ws_round_trips_quantile(trips, 0.5),
+                              .ping_p90 = ws_round_trips_quantile(trips, 0.9),
+                              .ping_p99 = ws_round_trips_quantile(trips, 0.99)};
     ws_conn_unlock(conn);
 }

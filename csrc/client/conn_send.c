@@ -109,15 +109,14 @@ int32_t wsConnSendFragment(wsConn* conn, int32_t type, const void* data, size_t 
     return ws_conn_send_fragment(conn, type, data, length, final != 0, &ticket);
 }
 
-/* The position of the first byte that has not been written. */
-static uint64_t written_up_to(const wsConn* conn) {
+uint64_t ws_conn_written_up_to(const wsConn* conn) {
     return position(conn) - ws_buf_len(&conn->protocol.writer.out);
 }
 
 int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
     ws_conn_lock(conn);
     bool inside = conn->transport.ops && conn->transport.ops->unsent(&conn->transport);
-    int32_t rc = written_up_to(conn) >= ticket->end && !inside;
+    int32_t rc = ws_conn_written_up_to(conn) >= ticket->end && !inside;
     if (rc == 0 && (conn->state == WS_STATE_CLOSED || conn->write_broken)) {
         rc = conn->failure.code ? conn->failure.code : WS_ERR_LOST;
     }
@@ -127,7 +126,7 @@ int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
 
 bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
     ws_conn_lock(conn);
-    bool untouched = ticket->start >= written_up_to(conn) && ticket->end == position(conn);
+    bool untouched = ticket->start >= ws_conn_written_up_to(conn) && ticket->end == position(conn);
     if (untouched) {
         ws_writer_take_back(&conn->protocol.writer, (size_t)(ticket->end - ticket->start));
         conn->messages_sent--;
@@ -154,6 +153,12 @@ static int32_t control(wsConn* conn, uint8_t opcode, const void* data, size_t le
     return rc;
 }
 
+int32_t ws_conn_queue_ping(wsConn* conn, const void* data, size_t length, uint64_t* id) {
+    int32_t rc = check_open(conn);
+    if (!rc) rc = ws_pings_add(&conn->pings, data, length, ws_sys_nanos(), id);
+    return rc ? rc : control(conn, WS_OPCODE_PING, data, length);
+}
+
 int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id) {
     uint8_t random[4];
     if (!data && length == 0) {
@@ -163,9 +168,7 @@ int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id
     }
     if (length > WS_FRAME_MAX_CONTROL) return WS_ERR_ARGUMENT;
     ws_conn_lock(conn);
-    int32_t rc = check_open(conn);
-    if (!rc) rc = ws_pings_add(&conn->pings, data, length, ws_sys_nanos(), id);
-    if (!rc) rc = control(conn, WS_OPCODE_PING, data, length);
+    int32_t rc = ws_conn_queue_ping(conn, data, length, id);
     ws_conn_unlock(conn);
     return rc;
 }

@@ -54,16 +54,60 @@ static ssize_t receive(wsConn* conn) {
     return n;
 }
 
-/* At most `budget` reads. True if anything came. */
-static bool read_in(wsConn* conn, uint32_t budget) {
+/* At most `budget` reads. True if anything came; *drained if one found that there is no more. */
+static bool read_in(wsConn* conn, int64_t now, uint32_t budget, bool* drained) {
     bool any = false;
     while (budget-- > 0 && conn->transport.ops && ws_conn_wants_bytes(conn)) {
         ssize_t n = receive(conn);
-        if (n == -EAGAIN) break;
+        *drained = n == -EAGAIN;
+        if (*drained) break;
         any = true;
+        if (n > 0) ws_keepalive_heard(&conn->keepalive, now);
         if (n <= 0) stream_ended(conn, n);
     }
     return any;
+}
+
+/* ---- keeping alive ---- */
+
+/* One unwritten ping is enough; and one that cannot be queued is missed like one that is lost. */
+static void send_ping(wsConn* conn, int64_t now) {
+    uint8_t payload[8]; /* nobody else's ping has this */
+    ws_conn_lock(conn);
+    bool out = ws_conn_written_up_to(conn) >= conn->keepalive.end;
+    if (out && ws_sys_random(payload, sizeof payload))
+        ws_conn_queue_ping(conn, payload, sizeof payload, &(uint64_t){0});
+    ws_keepalive_pinged(&conn->keepalive, now, out ? conn->protocol.writer.total : conn->keepalive.end,
+                        ws_conn_written_up_to(conn));
+    ws_conn_unlock(conn);
+}
+
+/* Say 1011 as far as that goes at once: a peer that does not answer is not waited for. */
+static void give_up(wsConn* conn, int64_t now) {
+    static const char reason[] = "keepalive ping timeout";
+    ws_error error = {0};
+    ws_error_set(&error, WS_ERR_PING_TIMEOUT,
+                 "nothing was received for %.3g s, for the last %.3g of them in spite of a ping (ping_timeout)",
+                 (double)(now - conn->keepalive.heard) / 1e3, (double)(now - conn->keepalive.pinged) / 1e3);
+    ws_conn_lock(conn);
+    ws_conn_set_failure(conn, &error);
+    ws_conn_begin_close(conn, WS_BY_US, WS_CODE_INTERNAL_ERROR, reason, sizeof reason - 1, 0);
+    if (ws_conn_unsent(conn)) conn->transport.ops->reset_on_close(&conn->transport);
+    ws_conn_unlock(conn);
+    ws_conn_finish(conn, NULL);
+    ws_error_clear(&error);
+}
+
+/* A read found nothing: is the peer there? True if the connection has ended. */
+static bool keep_alive(wsConn* conn, int64_t now) {
+    if (conn->state != WS_STATE_OPEN) return false;
+    ws_conn_lock(conn);
+    ws_verdict verdict =
+        ws_keepalive_judge(&conn->keepalive, &conn->settings.keepalive, now, ws_conn_written_up_to(conn));
+    ws_conn_unlock(conn);
+    if (verdict == WS_PING) send_ping(conn, now);
+    if (verdict == WS_GIVE_UP) give_up(conn, now);
+    return verdict == WS_GIVE_UP;
 }
 
 /* ---- deadlines ---- */
@@ -100,6 +144,7 @@ static bool keep_deadlines(wsConn* conn, int64_t now) {
 
 static bool step(wsConn* conn, int64_t now, uint32_t budget) {
     bool opening = conn->state == WS_STATE_CONNECTING;
+    bool drained = false;
     bool any = ws_conn_spill(conn, false);
     if (opening && conn->state == WS_STATE_OPEN) return true;
     if (keep_deadlines(conn, now)) return true;
@@ -108,7 +153,8 @@ static bool step(wsConn* conn, int64_t now, uint32_t budget) {
     ws_conn_lock(conn);
     any |= ws_conn_write_out(conn);
     ws_conn_unlock(conn);
-    any |= read_in(conn, budget);
+    any |= read_in(conn, now, budget, &drained);
+    if (drained) any |= keep_alive(conn, now);
     return any;
 }
 
@@ -145,7 +191,9 @@ int64_t ws_conn_next_deadline(wsConn* conn) {
     ws_conn_lock(conn);
     int64_t deadline = conn->aborted ? 0 : conn->deadline;
     ws_conn_unlock(conn);
-    return conn->transport.ops ? deadline : earlier(deadline, ws_dial_deadline(&conn->dial));
+    if (!conn->transport.ops) return earlier(deadline, ws_dial_deadline(&conn->dial));
+    bool judged = conn->state == WS_STATE_OPEN && ws_conn_wants_bytes(conn); /* what we do not read, we cannot miss */
+    return judged ? earlier(deadline, ws_keepalive_due(&conn->keepalive, &conn->settings.keepalive)) : deadline;
 }
 
 bool ws_conn_ready_now(wsConn* conn) {

@@ -160,7 +160,8 @@ typedef struct ws_counters {
     uint64_t messages_sent, messages_received;
     uint64_t bytes_sent, bytes_received; /* of the stream, headers and handshake included */
     uint64_t pings_received, pongs_received;
-    double latency; /* the last round trip, seconds; 0 before the first */
+    double latency;                      /* the last round trip, seconds; 0 before the first */
+    double ping_p50, ping_p90, ping_p99; /* what half, 90 and 99 percent of them did not exceed, within an eighth */
 } ws_counters;
 
 void ws_conn_counters(wsConn* conn, ws_counters* counters);

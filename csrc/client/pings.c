@@ -59,6 +59,7 @@ bool ws_pings_answer(ws_pings* pings, const void* data, size_t len, int64_t now)
     pings->answered = (*link)->id;
     pings->answered_at = now;
     pings->latency = ws_pings_time(pings, pings->answered);
+    ws_round_trips_add(&pings->trips, pings->latency);
     for (ws_ping* ping = *link; ping; ping = ping->older) {
         pings->count--;
     }

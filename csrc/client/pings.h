@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/round_trips.h"
+
 typedef struct ws_ping ws_ping;
 
 typedef struct ws_pings {
@@ -15,6 +17,7 @@ typedef struct ws_pings {
     uint64_t answered;   /* id of the newest that was answered ... */
     int64_t answered_at; /* ... and when, ns */
     double latency;      /* seconds of the last round trip */
+    ws_round_trips trips;
 } ws_pings;
 
 /*

@@ -15,6 +15,8 @@ static int64_t timeout_or(int64_t ms, int64_t fallback) {
 static void read_limits(ws_settings* settings, const wsOptions* options) {
     settings->open_timeout = timeout_or(options->openTimeout, 10000);
     settings->close_timeout = timeout_or(options->closeTimeout, 10000);
+    settings->keepalive.interval = timeout_or(options->pingInterval, 20000);
+    settings->keepalive.timeout = timeout_or(options->pingTimeout, 20000);
     settings->max_redirects = options->maxRedirects < 0 ? 0 : options->maxRedirects ? options->maxRedirects : 10;
     settings->write_limit = options->writeLimit ? options->writeLimit : 32768;
     settings->max_buffer = options->maxBuffer ? options->maxBuffer : (size_t)16 << 20;

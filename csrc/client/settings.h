@@ -2,6 +2,7 @@
 #ifndef WS_CLIENT_SETTINGS_H
 #define WS_CLIENT_SETTINGS_H
 
+#include "client/keepalive.h"
 #include "core/handshake.h"
 #include "core/reader.h"
 #include "net/dial.h"
@@ -11,6 +12,7 @@ typedef struct ws_settings {
     ws_request request;   /* points into this struct and at what it owns */
     int64_t open_timeout; /* ms, INT64_MAX for none */
     int64_t close_timeout;
+    ws_keepalive_terms keepalive;
     size_t write_limit;
     size_t max_buffer;
     ws_limits limits;

@@ -166,7 +166,7 @@ class WSClient:
         """What went over the connection.
 
         ``messages_sent``, ``messages_received``, ``bytes_sent``, ``bytes_received``, ``pings_received``,
-        ``pongs_received``, ``latency``.
+        ``pongs_received``, ``latency``, ``ping_p50``, ``ping_p90``, ``ping_p99``.
         """
 
     @property

@@ -49,6 +49,8 @@ class CoreOptions(TypedDict, total=False):
     user_agent: str | None
     """``None``: the default, ``""``: no header."""
     open_timeout: float | None
+    ping_interval: float | None
+    ping_timeout: float | None
     close_timeout: float | None
     write_timeout: float | None
     max_size: int | None
@@ -109,6 +111,8 @@ def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str
         user_agent=options.user_agent_header or "",
         max_redirects=options.max_redirects,
         open_timeout=options.open_timeout,
+        ping_interval=options.ping_interval,
+        ping_timeout=options.ping_timeout,
         close_timeout=options.close_timeout,
         write_timeout=options.write_timeout,
         max_size=options.max_size,

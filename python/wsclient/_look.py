@@ -37,6 +37,9 @@ class BaseConnection:
             pings_received=int(counted["pings_received"]),
             pongs_received=int(counted["pongs_received"]),
             latency=float(counted["latency"]),
+            ping_p50=float(counted["ping_p50"]),
+            ping_p90=float(counted["ping_p90"]),
+            ping_p99=float(counted["ping_p99"]),
         )
 
     @property

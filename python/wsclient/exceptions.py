@@ -268,7 +268,11 @@ class WriteTimeoutError(WebSocketTimeout):
 
 
 class PingTimeoutError(WebSocketTimeout):
-    """No pong came within ``ping_timeout``. The connection goes on."""
+    """No pong came within ``ping_timeout``.
+
+    Raised by ``ping()`` the connection goes on. As the cause of a :exc:`ConnectionClosedError` it has ended: for that
+    long nothing at all came.
+    """
 
 
 class CloseTimeoutError(WebSocketTimeout):
@@ -351,7 +355,7 @@ ERRORS: dict[str, type[Exception]] = {
 
 _LIVES_ON = {
     *("ARGUMENT", "STATE", "CONCURRENCY", "INTERRUPTED", "QUEUE_FULL", "URL", "PROXY_URL"),
-    *("RECEIVE_TIMEOUT", "PING_TIMEOUT", "ENVELOPE", "USERNAME"),
+    *("RECEIVE_TIMEOUT", "ENVELOPE", "USERNAME"),
 }
 """Errors of one call, which never are what broke the connection."""
 

@@ -159,6 +159,12 @@ class Stats:
     pongs_received: int
     latency: float
     """The last round trip of a ping in seconds, 0 before the first."""
+    ping_p50: float
+    """Seconds that half of the round trips did not exceed, to within an eighth; 0 before the first."""
+    ping_p90: float
+    """Likewise nine of ten."""
+    ping_p99: float
+    """Likewise 99 of 100."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,10 @@ class ClientOptions:
     """Redirects to follow; 0: none. Never from ``wss`` to ``ws``; credentials and cookies stay with the URL's host."""
     open_timeout: float | None = 10
     """Seconds for resolving, connecting and upgrading together; ``None``: no limit."""
+    ping_interval: float | None = 20
+    """Seconds without anything from the server after which it is pinged (RFC 6455 5.5.2); ``None``: never."""
     ping_timeout: float | None = 20
-    """Seconds that ``ping()`` and ``flush()`` wait for the pong; ``None``: no limit."""
+    """Seconds without anything after that which end the connection; ``ping()`` waits as long. ``None``: no limit."""
     close_timeout: float | None = 10
     """Seconds for the closing handshake (RFC 6455 7); then the connection is broken off. ``None``: no limit."""
     write_timeout: float | None = 30
@@ -127,7 +129,7 @@ class ClientOptions:
         _check_count("max_redirects", self.max_redirects, 2**31, 0)
         check_instance("logger", self.logger, logging.Logger)
         _check_subprotocols(self.subprotocols)
-        for name in ("open_timeout", "ping_timeout", "close_timeout", "write_timeout"):
+        for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout", "write_timeout"):
             check_timeout(name, getattr(self, name))
         if self.max_size is not None:
             _check_count("max_size", self.max_size, 2**63)

@@ -251,6 +251,9 @@ typedef struct wsOptions {
     const wsSocketOption* socketOptions;
     size_t socketOptionCount;
     int32_t maxRedirects; /* how many to follow (301, 302, 303, 307, 308); 10; < 0: none */
+    int64_t pingInterval; /* ms of silence from the server after which it is pinged; 20000; < 0: never */
+    int64_t pingTimeout;  /* ms of silence after that ping that end the connection with WS_ERR_PING_TIMEOUT; 20000; < 0:
+                             none do */
 } wsOptions;
 
 typedef enum wsState {
