@@ -67,11 +67,11 @@ static Waits look(const Client& client) {
 
 static py::tuple step(Client& client, bool wanted) {
     Waits waits;
-    if (Token token(client.conn); token) {
+    {
+        Token token(client.conn);
+        if (!token) raise_error(client, WS_ERR_CONCURRENCY);
         advance(client, wanted);
         waits = look(client);
-    } else {
-        waits.due = 1;
     }
     bool arrived = !client.undelivered.empty() || client.closed();
     return py::make_tuple(waits.interest.fd, waits.interest.wants, waits.interest.generation, waits.due, arrived,
@@ -155,6 +155,8 @@ void bind_loop(ClientClass& client) {
         "keep_socket", [](Client& self) { ws_conn_keep_socket(self.conn); }, "Leave the socket open at the end.");
     client.def(
         "drop_socket", [](Client& self) { ws_conn_drop_socket(self.conn); }, "Close what keep_socket has kept.");
+    client.def(
+        "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
     client.def("take", &take, py::arg("decode") = py::none(), "The next message if there is one.");
     client.def("take_many", &take_many, py::arg("max_messages") = py::none(), "All messages that there are.");
     client.def("offer", &offer, py::arg("data"), py::arg("text") = py::none(), py::arg("compress") = py::none(),

@@ -235,6 +235,15 @@ void ws_conn_release(wsConn* conn) {
     if ((stirred || wanted) && atomic_load(&conn->waiting) > 0) ws_inline_wake(conn);
 }
 
+void ws_conn_give_back(wsConn* conn) {
+    if (!ws_conn_take(conn)) return;
+    ws_reader_trim(&conn->protocol.reader);
+    ws_conn_lock(conn);
+    ws_writer_trim(&conn->protocol.writer);
+    ws_conn_unlock(conn);
+    ws_conn_release(conn);
+}
+
 /* ---- broken off ---- */
 
 /* Break off, at once or when the token's owner lets go. */

@@ -34,22 +34,12 @@ static bool take_step(wsConn* conn, turn* t, bool for_events) {
     return any;
 }
 
-/* Nothing came for the whole of a wait: give back what the next message can make anew. */
-static void give_back(wsConn* conn) {
-    if (!ws_conn_take(conn)) return;
-    ws_reader_trim(&conn->protocol.reader);
-    ws_conn_lock(conn);
-    ws_writer_trim(&conn->protocol.writer);
-    ws_conn_unlock(conn);
-    ws_conn_release(conn);
-}
-
 /* Wait for what was noted. 0 or WS_ERR_INTERRUPTED. */
 static int32_t wait_for(wsConn* conn, turn* t) {
     int64_t now = ws_sys_now();
     int64_t timeout = t->deadline == INT64_MAX ? -1 : t->deadline > now ? t->deadline - now : 0;
     int rc = ws_poll_few(t->items, t->n, timeout);
-    if (rc == 0 && timeout > 0) give_back(conn);
+    if (rc == 0 && timeout > 0) ws_conn_give_back(conn); /* nothing came for the whole of a wait */
     return rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
 }
 

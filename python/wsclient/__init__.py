@@ -3,6 +3,9 @@
 :func:`connect` talks to any WebSocket server; :class:`WSClient` speaks the chat protocol of docs/protocol.md.
 """
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 try:
     from . import _core as _core
 except ImportError as _error:
@@ -12,8 +15,6 @@ except ImportError as _error:
     _path = Path(__file__).with_name("_core" + EXTENSION_SUFFIXES[0])
     raise ImportError(f'wsclient._core not found at {_path}: run "make" or "pip install ."') from _error
 
-from . import aio
-from .aio import AsyncConnection
 from .connection import Connection, connect
 from .exceptions import (
     CertificateError,
@@ -69,6 +70,10 @@ from .models import (
 from .options import ClientOptions, DeflateOptions, __version__
 from .tls import TLSInfo, TLSOptions
 from .ws_client import JsonCallback, RawCallback, WSClient
+
+if _TYPE_CHECKING:
+    from . import aio
+    from .aio import AsyncConnection
 
 __all__ = [
     "AsyncConnection",
@@ -131,3 +136,17 @@ __all__ = [
     "aio",
     "connect",
 ]
+
+_NEEDS_ASYNCIO = {"aio": "aio", "AsyncConnection": "aio"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what needs asyncio when it is asked for: that takes longer than all the rest."""
+    if name not in _NEEDS_ASYNCIO:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = _import_module(f".{_NEEDS_ASYNCIO[name]}", __name__)
+    return module if name == _NEEDS_ASYNCIO[name] else getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NEEDS_ASYNCIO})

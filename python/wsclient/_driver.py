@@ -15,6 +15,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _READ, _WRITE = 1, 2
+_REST = 0.5  # seconds without a turn after which memory is given back
 _BURST = 256
 _BURST_TIME = 0.001
 
@@ -35,6 +36,9 @@ class LoopDriver:
         self._wants = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
+        self._again: asyncio.Handle | None = None
+        self._turns = 0
+        self._rest: asyncio.TimerHandle | None = None
         self._receiving = False
         self._receiver: asyncio.Future[bool] | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
@@ -66,8 +70,11 @@ class LoopDriver:
             self._watch(wants)
         if due >= 0:
             self._wake_in(due / 1000)
-        if again:
-            self._loop.call_soon(self.turn)
+        self._turns += 1
+        if fd >= 0 and not self._rest:
+            self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
+        if again and not self._again:
+            self._again = self._loop.call_soon(self._go_on)
         if arrived and self._receiver and not self._receiver.done():
             self._receiver.set_result(True)
         if self._waiters:
@@ -106,16 +113,29 @@ class LoopDriver:
         self._timer_at = when
         self._timer = self._loop.call_at(when, self._due)
 
+    def _go_on(self) -> None:
+        self._again = None
+        self.turn()
+
     def _due(self) -> None:
         self._timer = None
         self.turn()
 
+    def _look_for_rest(self, turns: int) -> None:
+        """Give memory back if nothing has happened since, else look again later."""
+        self._rest = None
+        if turns == self._turns:
+            self._handle.give_back()
+        else:
+            self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
+
     def _end(self) -> None:
         """Nothing is watched any more: let go of the socket."""
         self._handle.drop_socket()
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._rest):
+            if timer:
+                timer.cancel()
+        self._timer = self._rest = None
 
     def abort(self) -> None:
         """Break off at once."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import warnings
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
@@ -204,14 +205,20 @@ class AsyncConnection(BaseConnection):
         if ticket is None:
             ticket = await self._offer_in_line(lambda: self._handle.offer(message, text, compress))
         if self._handle.queued:
-            await self._drain(ticket)
+            try:
+                await self._drain(ticket)
+            except asyncio.CancelledError:
+                self._handle.withdraw(ticket)
+                self._driver.turn()
+                raise
 
     def send_nowait(self, data: Data, *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room."""
         ticket = None if self._in_line else self._handle.offer(data, text, compress)
         if ticket is None:
             raise BlockingIOError("more is waiting to be written than write_limit allows")
-        self._driver.turn()
+        if self._handle.queued:
+            self._driver.turn()
 
     async def send_many(self, items: Iterable[Data]) -> None:
         """Send many messages with as few writes as possible. Raises as :meth:`send` does.
@@ -246,9 +253,10 @@ class AsyncConnection(BaseConnection):
         self._in_fragments = True
         kind: Kind | None = None
         try:
-            async for fragment in _each(pieces):
-                kind = fragment_kind(fragment, kind)
-                await self._send_fragment(fragment, text, False, compress)
+            async with contextlib.aclosing(_each(pieces)) as each:
+                async for fragment in each:
+                    kind = fragment_kind(fragment, kind)
+                    await self._send_fragment(fragment, text, False, compress)
             if kind:
                 await self._send_fragment(kind(), text, True, None)
         except BaseException:
@@ -259,6 +267,8 @@ class AsyncConnection(BaseConnection):
             self._in_fragments = False
 
     async def _send_fragment(self, data: Data, text: bool | None, final: bool, compress: bool | None) -> None:
+        if self._driver.hogs():
+            await self._driver.breathe()
         ticket = await self._offer_in_line(lambda: self._handle.offer_fragment(data, text, final, compress))
         if self._handle.queued:
             await self._drain(ticket)
@@ -269,6 +279,7 @@ class AsyncConnection(BaseConnection):
         try:
             async with self._line:
                 while (ticket := offer()) is None:
+                    self._driver.turn()
                     if not await self._driver.until(self._has_room, self._write_timeout):
                         raise WriteTimeoutError(_NOT_READ)
                 return ticket
@@ -283,16 +294,12 @@ class AsyncConnection(BaseConnection):
         self._driver.turn()
         if self._handle.queued <= self._write_limit:
             return
-        handle = self._handle
-        try:
-            if not await self._driver.until(lambda: self._has_room() or handle.written(ticket), self._write_timeout):
-                handle.give_up(ticket)
-        except asyncio.CancelledError:
-            handle.withdraw(ticket)
-            raise
-        finally:
-            self._driver.turn()
-        handle.written(ticket)
+        written = self._handle.written
+        if not await self._driver.until(lambda: written(ticket) or self._has_room(), self._write_timeout):
+            try:
+                self._handle.give_up(ticket)
+            finally:
+                self._driver.turn()
 
     # -- receiving
 
@@ -387,7 +394,7 @@ class AsyncConnection(BaseConnection):
         return await self._driver.until(lambda: self._handle.state == State.CLOSED, timeout)
 
 
-async def _each(pieces: AsyncIterable[Data] | Iterable[Data]) -> AsyncIterator[Data]:
+async def _each(pieces: AsyncIterable[Data] | Iterable[Data]) -> AsyncGenerator[Data]:
     if isinstance(pieces, AsyncIterable):
         async for piece in pieces:
             yield piece
