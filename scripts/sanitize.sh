@@ -20,7 +20,7 @@ quick_tests=(c_api compression connection)
 # A program that links libwsclient.a here would have to be linked to the sanitizer, too.
 left_out=(--deselect tests/test_c_api.py::test_a_c_program_links_statically)
 
-c_tests_with_threads='^test_(conn|resolve|sys)'
+c_tests_with_threads='^test_(conn|io_thread|resolve|sys)'
 
 # A child of fork may start threads here, and TSan then watches on.
 export TSAN_OPTIONS=die_after_fork=0

@@ -66,6 +66,7 @@ int32_t wsConnNew(const wsOptions* options, wsConn** conn) {
 
 void wsConnFree(wsConn* conn) {
     if (!conn) return;
+    ws_io_remove(conn);
     ws_dial_free(&conn->dial);
     ws_proxy_url_free(&conn->env_proxy);
     ws_tls_certificate_free(conn->tls_info.certificate);
@@ -215,6 +216,7 @@ void ws_conn_finish(wsConn* conn, const ws_error* error) {
     if (conn->state == WS_STATE_CONNECTING) ws_conn_note_times(conn);
     if (error) ws_conn_set_failure(conn, error);
     conn->close_info.clean = !conn->failure.code && conn->close_info.received && conn->close_info.sent;
+    if (conn->io) ws_io_unwatch(conn->io);
     let_go_of_transport(conn);
     conn->deadline = INT64_MAX;
     conn->ended = true;

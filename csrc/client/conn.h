@@ -12,6 +12,7 @@
 
 #include "client/engine.h"
 #include "client/inbox.h"
+#include "client/io_thread.h"
 #include "client/keepalive.h"
 #include "client/pings.h"
 #include "client/redirects.h"
@@ -34,6 +35,8 @@ struct wsConn {
     atomic_int state;      /* wsState; changed under the mutex */
     atomic_int waiting;    /* how many waiters there are */
     atomic_bool wanted;    /* a waiter found the token taken */
+    atomic_bool missed;    /* the I/O thread did */
+    atomic_bool driven;    /* `io` is not NULL, for who has no mutex */
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
@@ -66,6 +69,7 @@ struct wsConn {
     ws_close_info close_info;
     ws_error failure;
     ws_waiter* waiters;
+    ws_io_entry* io;                 /* its place with the I/O thread, NULL: its callers drive it */
     int64_t spent[WS_DIAL_DONE + 1]; /* ns in each phase of opening, the upgrade last */
     wsTlsInfo tls_info;              /* of who looked at it: has the certificate to be freed */
 
@@ -88,6 +92,14 @@ static inline void ws_conn_unlock(wsConn* conn) {
 static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
     return timeout == INT64_MAX ? INT64_MAX : now + timeout;
 }
+
+/* The I/O thread, if there is one here, has something to do: bytes to write, another deadline. With the mutex held. */
+static inline void ws_conn_call_driver(wsConn* conn) {
+    if (conn->io) ws_io_call(conn->io);
+}
+
+/* Is there something for ws_conn_next? With the token held. (conn_events.c) */
+bool ws_conn_has_events(const wsConn* conn);
 
 /* Make the request for settings.request, and be ready for its answer. 0 or a code. (conn.c) */
 int32_t ws_conn_start_protocol(wsConn* conn);

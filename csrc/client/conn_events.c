@@ -132,10 +132,21 @@ static bool next_parsed(wsConn* conn, wsEvent* out) {
     return false;
 }
 
+static void there_will_be_room(wsConn* conn) {
+    conn->stirred = true;
+    ws_conn_lock(conn);
+    ws_conn_call_driver(conn);
+    ws_conn_unlock(conn);
+}
+
+bool ws_conn_has_events(const wsConn* conn) {
+    return conn->inbox.first || conn->unparsed || conn->close_pending;
+}
+
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     size_t n = 0;
     ws_inbox_forget(&conn->inbox);
-    if (inbox_full(conn)) conn->stirred = true; /* there will be room again */
+    if (inbox_full(conn)) there_will_be_room(conn);
     while (n < max && ws_inbox_pop(&conn->inbox, &out[n])) {
         n++;
     }

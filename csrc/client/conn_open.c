@@ -110,6 +110,7 @@ static int32_t ask_again(wsConn* conn, ws_error* error) {
     set_request(conn);
     ws_conn_lock(conn);
     ws_conn_note_times(conn);
+    if (conn->io) ws_io_unwatch(conn->io);
     conn->transport.ops->close(&conn->transport);
     conn->transport.ops = NULL;
     conn->write_broken = false;

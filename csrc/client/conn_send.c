@@ -61,6 +61,7 @@ static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length
 static void write_or_wake(wsConn* conn, bool backlog) {
     if (ws_conn_write_out(conn) && backlog) atomic_fetch_add(&conn->news, 1);
     if (ws_buf_len(&conn->protocol.writer.out)) ws_conn_wake_waiters(conn);
+    if (ws_conn_unsent(conn)) ws_conn_call_driver(conn);
 }
 
 static bool has_backlog(const wsConn* conn) {
@@ -201,6 +202,7 @@ int32_t ws_conn_close(wsConn* conn, uint16_t code, const char* reason, size_t le
     if (conn->state == WS_STATE_OPEN && !conn->aborted) {
         rc = ws_conn_begin_close(conn, WS_BY_US, code, reason, length, timeout);
         if (rc == WS_OK) ws_conn_wake_waiters(conn);
+        ws_conn_call_driver(conn);
     }
     ws_conn_unlock(conn);
     if (connecting) wsConnAbort(conn);

@@ -197,7 +197,7 @@ int64_t ws_conn_next_deadline(wsConn* conn) {
 }
 
 bool ws_conn_ready_now(wsConn* conn) {
-    if (conn->inbox.first || conn->unparsed || conn->close_pending) return true;
+    if (ws_conn_has_events(conn)) return true;
     return conn->transport.ops && conn->transport.ops->ready_now(&conn->transport);
 }
 
@@ -223,6 +223,12 @@ static void end_aborted(wsConn* conn) {
     atomic_store(&conn->owner, 0);
 }
 
+static void call_driver(wsConn* conn) {
+    ws_conn_lock(conn);
+    ws_conn_call_driver(conn);
+    ws_conn_unlock(conn);
+}
+
 /* Who wakes others for nothing is woken by them for nothing: only news and a token that was asked for are told. */
 void ws_conn_release(wsConn* conn) {
     bool stirred = conn->stirred;
@@ -233,6 +239,7 @@ void ws_conn_release(wsConn* conn) {
     /* A waiter counts itself before it looks at the owner: one of us two sees the other. */
     bool wanted = atomic_exchange(&conn->wanted, false);
     if ((stirred || wanted) && atomic_load(&conn->waiting) > 0) ws_inline_wake(conn);
+    if (atomic_load(&conn->missed) && atomic_exchange(&conn->missed, false)) call_driver(conn);
 }
 
 void ws_conn_give_back(wsConn* conn) {
@@ -258,6 +265,7 @@ static void break_off(wsConn* conn, const ws_error* error) {
     }
     ws_conn_unlock(conn);
     end_aborted(conn);
+    call_driver(conn);
 }
 
 void ws_conn_fail(wsConn* conn, int32_t code, const char* text) {

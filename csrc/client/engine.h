@@ -82,6 +82,27 @@ int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events);
 /* Wake every thread that is inside ws_inline_turn. Any thread. */
 void ws_inline_wake(wsConn* conn);
 
+/* -- the I/O thread: one in a process for all connections that are driven in the background -- */
+
+/*
+ * Have the I/O thread drive the connection from now on, open or not yet begun: it steps it and keeps what arrives;
+ * ws_inline_turn then only waits. The thread starts with its first connection and ends with its last; a closed one is
+ * let go of. Unless NULL, on_events(arg) is called on it, without lock and token, each time that something waits for
+ * ws_conn_next. It must not block; what it may do is all of this header but wait, and ws_io_stop. 0; WS_ERR_STATE: it
+ * is driven already; WS_ERR_MEMORY; WS_ERR_SYSTEM: no thread or descriptor to be had.
+ */
+int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg);
+
+/*
+ * Take it back: its callers drive it again. When this returns the thread does not touch it, and on_events is not
+ * running and will not be called (within on_events: except this very call). Any thread without the token; nothing to do
+ * is fine. wsConnFree does it, too.
+ */
+void ws_io_remove(wsConn* conn);
+
+/* Take all back and wait for the thread's end: for the end of the process. Not within on_events. */
+void ws_io_stop(void);
+
 /* -- sending that can be waited for -- */
 
 /* Where a message stands in the stream of bytes that we send. */

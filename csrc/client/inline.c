@@ -8,7 +8,7 @@
 
 enum { MAX_INTERESTS = 4 };
 
-/* What one turn waits for. */
+/* What one turn waits for; of a connection that the I/O thread drives nothing but news. */
 typedef struct turn {
     ws_poll_item items[MAX_INTERESTS + 1];
     size_t n;
@@ -50,13 +50,13 @@ static bool token_is_free(wsConn* conn) {
 }
 
 /* Wait, unless there have been news since `known`: from the moment of joining on, news wake us. */
-static int32_t wait_joined(wsConn* conn, turn* t, bool stepped, uint64_t known) {
+static int32_t wait_joined(wsConn* conn, turn* t, bool looked, uint64_t known) {
     ws_waiter waiter;
     int32_t rc = WS_OK;
     ws_conn_join(conn, &waiter);
     if (waiter.wake < 0) {
         rc = WS_ERR_SYSTEM;
-    } else if (atomic_load(&conn->news) == known && (stepped || !token_is_free(conn))) {
+    } else if (atomic_load(&conn->news) == known && (looked || !token_is_free(conn))) {
         add_item(t, waiter.wake, WS_POLL_READ);
         rc = wait_for(conn, t);
     }
@@ -70,12 +70,14 @@ static _Thread_local uint64_t seen;
 static int32_t take_turn(wsConn* conn, int64_t deadline, bool for_events) {
     turn t = {.deadline = deadline};
     uint64_t known = atomic_load(&conn->news);
-    bool stepped = ws_conn_take(conn);
-    bool any = stepped && take_step(conn, &t, for_events);
-    if (stepped) ws_conn_release(conn);
+    bool driven = atomic_load(&conn->driven);
+    bool looks = for_events || !driven; /* with the token: else only what the mutex guards is waited for */
+    bool taken = looks && ws_conn_take(conn);
+    bool any = taken && (driven ? ws_conn_has_events(conn) : take_step(conn, &t, for_events));
+    if (taken) ws_conn_release(conn);
     if (any) return WS_OK;
     if (ws_sys_now() >= deadline) return WS_ERR_RECEIVE_TIMEOUT;
-    return known == seen ? wait_joined(conn, &t, stepped, known) : WS_OK;
+    return known == seen ? wait_joined(conn, &t, taken || !looks, known) : WS_OK;
 }
 
 int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events) {

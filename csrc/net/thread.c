@@ -9,6 +9,10 @@ uintptr_t ws_thread_id(void) {
     return (uintptr_t)&here;
 }
 
+void ws_thread_name(const char* name) {
+    pthread_setname_np(pthread_self(), name);
+}
+
 typedef struct start {
     void (*fn)(void*);
     void* arg;
@@ -21,26 +25,34 @@ static void* run(void* arg) {
     return NULL;
 }
 
-static int create_detached(start* job) {
+static int create(ws_thread* thread, int detached, start* job) {
     pthread_attr_t attr;
-    pthread_t thread;
     int failed = pthread_attr_init(&attr);
     if (failed) return failed;
-    failed = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    if (!failed) failed = pthread_create(&thread, &attr, run, job);
+    failed = pthread_attr_setdetachstate(&attr, detached);
+    if (!failed) failed = pthread_create(thread, &attr, run, job);
     pthread_attr_destroy(&attr);
     return failed;
 }
 
-int ws_thread_start_detached(void (*fn)(void*), void* arg) {
+static int start_thread(ws_thread* thread, int detached, void (*fn)(void*), void* arg) {
     start* job = malloc(sizeof *job);
     if (!job) return -ENOMEM;
     *job = (start){fn, arg};
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
-    int failed = create_detached(job);
+    int failed = create(thread, detached, job);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) free(job);
     return -failed;
+}
+
+int ws_thread_start_detached(void (*fn)(void*), void* arg) {
+    ws_thread thread;
+    return start_thread(&thread, PTHREAD_CREATE_DETACHED, fn, arg);
+}
+
+int ws_thread_start(ws_thread* thread, void (*fn)(void*), void* arg) {
+    return start_thread(thread, PTHREAD_CREATE_JOINABLE, fn, arg);
 }

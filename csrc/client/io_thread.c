@@ -1,0 +1,543 @@
+/*
+ * Locks, in the order in which they are taken: a connection's token, its mutex, the mutex of `io`, under which nothing
+ * is locked and nobody is called. `serving` says which connection the thread is at: who takes one away waits until it
+ * is another, so that the thread holds no lock while it works. Entries are freed by the thread alone, where no event
+ * that was polled can name them any more.
+ *
+ * Deadlines have no heap: `earliest` is a lower bound of them all, and when it is reached all entries are looked at,
+ * some nanoseconds each. That is a scan at each deadline that comes true and at most 8 a second for idle connections.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "client/conn.h"
+#include "net/poll.h"
+#include "net/sys.h"
+#include "net/wake.h"
+
+enum {
+    TURN_MESSAGES = 256, /* of one connection before the next one's turn ... */
+    TURN_NANOS = 1000000,
+    EVENTS = 256,
+    IDLE = 500,       /* ms without anything until buffers are given back, */
+    IDLE_COARSE = 128 /* rounded up to a multiple of this */
+};
+
+struct ws_io_entry {
+    wsConn* conn;
+    void (*on_events)(void* arg);
+    void* arg;
+    /* guarded by io.mutex */
+    ws_io_entry *previous, *next; /* among all, or next among the dead */
+    ws_io_entry* behind;          /* in the line */
+    bool in_line;
+    bool removed;
+    /* guarded by the connection's mutex */
+    intptr_t fd; /* watched, -1: none */
+    uint32_t wants, generation;
+    /* the thread's */
+    int64_t deadline; /* ms; when to step at the latest */
+    int64_t idle_at;  /* when to give back buffers, INT64_MAX: done */
+};
+
+typedef enum io_state { NOT_STARTED, RUNNING, ENDED /* and to be joined */ } io_state;
+
+static struct {
+    ws_mutex mutex;
+    ws_cond changed; /* serving, state, all */
+    io_state state;
+    bool stopping;
+    uint32_t serial; /* of the thread: another one may have been started since one looked */
+    ws_thread thread;
+    ws_poll* set;
+    intptr_t wake;
+    bool woken; /* wake is readable */
+    ws_io_entry* all;
+    ws_io_entry* dead;         /* removed, to be freed */
+    ws_io_entry *first, *last; /* the line of those to be stepped */
+    size_t length;             /* of the line */
+    ws_io_entry* serving;
+    int64_t earliest; /* no entry's deadline is before; the thread's */
+} io = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static _Thread_local bool on_io_thread;
+
+static void lock_io(void) {
+    ws_mutex_lock(&io.mutex);
+}
+
+static void unlock_io(void) {
+    ws_mutex_unlock(&io.mutex);
+}
+
+/* ---- the line; with io.mutex ---- */
+
+static void line_up(ws_io_entry* entry) {
+    if (entry->in_line || entry->removed) return;
+    entry->in_line = true;
+    entry->behind = NULL;
+    if (io.last) {
+        io.last->behind = entry;
+    } else {
+        io.first = entry;
+    }
+    io.last = entry;
+    io.length++;
+}
+
+static ws_io_entry* pop_line(void) {
+    ws_io_entry* entry = io.first;
+    if (!entry) return NULL;
+    io.first = entry->behind;
+    if (!io.first) io.last = NULL;
+    entry->in_line = false;
+    io.length--;
+    return entry;
+}
+
+static void wake_thread(void) {
+    if (io.state == RUNNING && !io.woken && !on_io_thread) {
+        io.woken = true;
+        ws_wake_signal(io.wake);
+    }
+}
+
+void ws_io_call(ws_io_entry* entry) {
+    lock_io();
+    line_up(entry);
+    wake_thread();
+    unlock_io();
+}
+
+/* ---- all entries; with io.mutex ---- */
+
+static void link_entry(ws_io_entry* entry) {
+    entry->next = io.all;
+    if (io.all) io.all->previous = entry;
+    io.all = entry;
+}
+
+/* From among all to the dead. */
+static void bury(ws_io_entry* entry) {
+    entry->removed = true;
+    if (entry->previous) entry->previous->next = entry->next;
+    if (entry->next) entry->next->previous = entry->previous;
+    if (io.all == entry) io.all = entry->next;
+    entry->next = io.dead;
+    io.dead = entry;
+    ws_cond_wake_all(&io.changed);
+}
+
+/* Free the dead that do not stand in the line. By the thread, before it polls. */
+static void free_dead(void) {
+    ws_io_entry** link = &io.dead;
+    while (*link) {
+        ws_io_entry* entry = *link;
+        if (entry->in_line) {
+            link = &entry->next;
+        } else {
+            *link = entry->next;
+            free(entry);
+        }
+    }
+}
+
+/* ---- what is watched; with the connection's mutex ---- */
+
+void ws_io_unwatch(ws_io_entry* entry) {
+    if (entry->fd >= 0) ws_poll_remove(io.set, entry->fd);
+    entry->fd = -1;
+}
+
+/* Nothing wanted is nothing watched: a hang-up would be reported all the same, again and again. 0 or -errno. */
+static int set_watch(ws_io_entry* entry, const ws_interest* interest) {
+    uint32_t events =
+        (interest->wants & WS_WANT_READ ? WS_POLL_READ : 0) | (interest->wants & WS_WANT_WRITE ? WS_POLL_WRITE : 0);
+    bool same = entry->fd == interest->fd && entry->generation == interest->generation;
+    if (!same || !events) ws_io_unwatch(entry);
+    if (!events || (same && entry->wants == events)) return 0;
+    int rc =
+        same ? ws_poll_change(io.set, interest->fd, events, entry) : ws_poll_add(io.set, interest->fd, events, entry);
+    if (rc) return rc;
+    entry->fd = interest->fd;
+    entry->generation = interest->generation;
+    entry->wants = events;
+    return 0;
+}
+
+/* Watch what the connection wants now. With its token. */
+static void watch(ws_io_entry* entry) {
+    wsConn* conn = entry->conn;
+    ws_interest interest = {.fd = -1};
+    int rc = 0;
+    ws_conn_interests(conn, &interest, 1);
+    ws_conn_lock(conn);
+    if (conn->io == entry) rc = set_watch(entry, &interest);
+    ws_conn_unlock(conn);
+    if (rc) ws_conn_fail(conn, WS_ERR_SYSTEM, "the system refuses to watch the connection's socket");
+}
+
+/* ---- one connection's turn; with its token ---- */
+
+/* While it is being opened any step may close a descriptor and open another of the same number. */
+static bool step_once(ws_io_entry* entry) {
+    wsConn* conn = entry->conn;
+    if (wsConnState(conn) == WS_STATE_CONNECTING) {
+        ws_conn_lock(conn);
+        ws_io_unwatch(entry);
+        ws_conn_unlock(conn);
+    }
+    return ws_conn_step(conn, ws_sys_now(), 1);
+}
+
+/* Step until there is nothing to do, or others must have their turn: then true. */
+static bool step_on(ws_io_entry* entry, bool* any) {
+    const wsConn* conn = entry->conn;
+    int64_t end = ws_sys_nanos() + TURN_NANOS;
+    uint64_t most = conn->messages_received + TURN_MESSAGES;
+    *any = false;
+    while (step_once(entry)) {
+        *any = true;
+        if (conn->messages_received >= most || ws_sys_nanos() >= end) return true;
+    }
+    return false;
+}
+
+static void give_back(wsConn* conn) {
+    ws_reader_trim(&conn->protocol.reader);
+    ws_conn_lock(conn);
+    ws_writer_trim(&conn->protocol.writer);
+    ws_conn_unlock(conn);
+}
+
+/* When to come again. */
+static void set_deadline(ws_io_entry* entry, bool any) {
+    int64_t now = ws_sys_now();
+    if (any) {
+        entry->idle_at = (now + IDLE + IDLE_COARSE) / IDLE_COARSE * IDLE_COARSE;
+    } else if (now >= entry->idle_at) {
+        give_back(entry->conn);
+        entry->idle_at = INT64_MAX;
+    }
+    int64_t due = ws_conn_next_deadline(entry->conn);
+    entry->deadline = due < entry->idle_at ? due : entry->idle_at;
+    if (entry->deadline < io.earliest) io.earliest = entry->deadline;
+}
+
+/* Or have whoever holds it call us when he lets go. */
+static bool take(wsConn* conn) {
+    if (ws_conn_take(conn)) return true;
+    atomic_store(&conn->missed, true);
+    return ws_conn_take(conn);
+}
+
+/* True: it is closed. */
+static bool have_turn(ws_io_entry* entry) {
+    wsConn* conn = entry->conn;
+    bool any;
+    if (!take(conn)) return false;
+    bool more = step_on(entry, &any);
+    watch(entry);
+    set_deadline(entry, any);
+    bool events = ws_conn_has_events(conn);
+    bool ended = conn->ended;
+    ws_conn_release(conn);
+    if (more) {
+        lock_io();
+        line_up(entry);
+        unlock_io();
+    }
+    if (events && entry->on_events) entry->on_events(entry->arg);
+    return ended;
+}
+
+/* ---- begun and ended turns ---- */
+
+static bool begin(ws_io_entry* entry) {
+    if (entry->removed) return false;
+    io.serving = entry;
+    return true;
+}
+
+static void end(void) {
+    io.serving = NULL;
+    ws_cond_wake_all(&io.changed);
+}
+
+/* The thread is done with it, unless somebody is just taking it away. Between begin and end. */
+static void let_go(ws_io_entry* entry) {
+    wsConn* conn = entry->conn;
+    ws_conn_lock(conn);
+    bool ours = conn->io == entry;
+    if (ours) {
+        ws_io_unwatch(entry);
+        conn->io = NULL;
+        conn->driven = false;
+        ws_conn_wake_waiters(conn); /* they must drive now */
+    }
+    ws_conn_unlock(conn);
+    lock_io();
+    if (ours) bury(entry);
+    unlock_io();
+}
+
+/* The line as it is now, each once: who lines up anew waits for the next round. */
+static void serve_line(size_t length) {
+    lock_io();
+    while (length-- > 0) {
+        ws_io_entry* entry = pop_line();
+        if (!entry || !begin(entry)) continue;
+        unlock_io();
+        bool ended = have_turn(entry);
+        lock_io();
+        if (ended && !entry->removed) { /* if it was removed on this thread, the connection may be gone */
+            unlock_io();
+            let_go(entry);
+            lock_io();
+        }
+        end();
+    }
+    unlock_io();
+}
+
+/* ---- the thread ---- */
+
+/* Everything whose time has come lines up. With io.mutex. */
+static void line_up_due(int64_t now) {
+    if (now < io.earliest) return;
+    io.earliest = INT64_MAX;
+    for (ws_io_entry* entry = io.all; entry; entry = entry->next) {
+        if (entry->deadline <= now) {
+            line_up(entry);
+        } else if (entry->deadline < io.earliest) {
+            io.earliest = entry->deadline;
+        }
+    }
+}
+
+/* How long to poll; -1: for ever. With io.mutex. */
+static int64_t poll_time(void) {
+    int64_t now = ws_sys_now();
+    if (io.first || io.earliest <= now) return 0;
+    return io.earliest == INT64_MAX ? -1 : io.earliest - now;
+}
+
+/* Poll, and line up what is ready. How many stand in the line. */
+static size_t wait_for_work(int64_t timeout) {
+    ws_poll_event events[EVENTS];
+    int n = ws_poll_wait(io.set, events, EVENTS, timeout);
+    lock_io();
+    for (int i = 0; i < n; i++) {
+        if (events[i].tag) {
+            line_up(events[i].tag);
+        } else {
+            ws_wake_clear(io.wake);
+            io.woken = false;
+        }
+    }
+    line_up_due(ws_sys_now());
+    size_t length = io.length;
+    unlock_io();
+    return length;
+}
+
+/* Give all back. One that somebody is taking away is waited for. With io.mutex. */
+static void let_all_go(void) {
+    while (io.all) {
+        ws_io_entry* entry = io.all;
+        begin(entry);
+        unlock_io();
+        let_go(entry);
+        lock_io();
+        end();
+        if (io.all == entry) ws_cond_wait(&io.changed, &io.mutex);
+    }
+}
+
+/* With io.mutex. */
+static void tear_down(void) {
+    while (pop_line()) {
+    }
+    free_dead();
+    ws_poll_free(io.set);
+    ws_wake_close(io.wake);
+    io.set = NULL;
+    io.state = ENDED;
+    ws_cond_wake_all(&io.changed);
+}
+
+static void run(void* unused) {
+    (void)unused;
+    on_io_thread = true;
+    ws_thread_name("wsclient-io");
+    lock_io();
+    while (io.all && !io.stopping) {
+        free_dead();
+        int64_t timeout = poll_time();
+        unlock_io();
+        serve_line(wait_for_work(timeout));
+        lock_io();
+    }
+    let_all_go();
+    tear_down();
+    unlock_io();
+}
+
+/* With io.mutex. 0 or WS_ERR_SYSTEM. */
+static int32_t start_thread(void) {
+    io.wake = ws_wake_new();
+    io.set = ws_poll_new();
+    io.woken = false;
+    io.earliest = INT64_MAX;
+    io.stopping = false;
+    bool ready = io.wake >= 0 && io.set && ws_poll_add(io.set, io.wake, WS_POLL_READ, NULL) == 0 &&
+                 ws_thread_start(&io.thread, run, NULL) == 0;
+    if (ready) {
+        io.state = RUNNING;
+        io.serial++;
+        return WS_OK;
+    }
+    if (io.wake >= 0) ws_wake_close(io.wake);
+    ws_poll_free(io.set);
+    io.set = NULL;
+    return WS_ERR_SYSTEM;
+}
+
+/* It has ended, and needs no lock any more. With io.mutex. */
+static void join_ended(void) {
+    if (io.state != ENDED || on_io_thread) return;
+    ws_thread_join(io.thread);
+    io.state = NOT_STARTED;
+}
+
+/* ---- fork ---- */
+
+/* No fork while the thread is inside a connection, with whatever locks: it is waited for, and kept from going on. */
+static void before_fork(void) {
+    lock_io();
+    while (io.serving && !on_io_thread) {
+        ws_cond_wait(&io.changed, &io.mutex);
+    }
+}
+
+static void after_fork_here(void) {
+    unlock_io();
+}
+
+/* The child has no such thread. */
+static void after_fork_in_child(void) {
+    io.changed = (ws_cond)PTHREAD_COND_INITIALIZER;
+    for (ws_io_entry* entry = io.all; entry; entry = entry->next) {
+        entry->conn->io = NULL;
+        entry->conn->driven = false;
+    }
+    while (io.all) {
+        bury(io.all);
+    }
+    io.serving = NULL;
+    if (io.state == RUNNING) tear_down();
+    io.state = NOT_STARTED;
+    on_io_thread = false;
+    unlock_io();
+}
+
+static void watch_forks(void) {
+    pthread_atfork(before_fork, after_fork_here, after_fork_in_child);
+}
+
+/* ---- from outside ---- */
+
+static ws_io_entry* new_entry(wsConn* conn, void (*on_events)(void*), void* arg) {
+    ws_io_entry* entry = calloc(1, sizeof *entry);
+    if (!entry) return NULL;
+    entry->conn = conn;
+    entry->on_events = on_events;
+    entry->arg = arg;
+    entry->fd = -1;
+    entry->deadline = entry->idle_at = INT64_MAX;
+    return entry;
+}
+
+/* A thread that is just being stopped may need any connection's mutex until it has ended. */
+static void await_stopped(void) {
+    lock_io();
+    while (io.state == RUNNING && io.stopping && !on_io_thread) {
+        ws_cond_wait(&io.changed, &io.mutex);
+    }
+    unlock_io();
+}
+
+/* With the connection's mutex. WS_ERR_SYSTEM, too, while the thread is being stopped. */
+static int32_t enlist(ws_io_entry* entry) {
+    lock_io();
+    join_ended();
+    int32_t rc = io.state == NOT_STARTED ? start_thread() : io.stopping ? WS_ERR_SYSTEM : WS_OK;
+    if (rc == WS_OK) {
+        link_entry(entry);
+        line_up(entry);
+        wake_thread();
+    }
+    unlock_io();
+    return rc;
+}
+
+int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    ws_io_entry* entry = new_entry(conn, on_events, arg);
+    if (!entry) return WS_ERR_MEMORY;
+    await_stopped();
+    ws_conn_lock(conn);
+    int32_t rc = conn->io ? WS_ERR_STATE : enlist(entry);
+    if (rc == WS_OK) {
+        conn->io = entry;
+        conn->driven = true;
+        ws_conn_wake_waiters(conn); /* they need not drive any more */
+    }
+    ws_conn_unlock(conn);
+    if (rc != WS_OK) free(entry);
+    return rc;
+}
+
+/* Take the entry away from the connection. */
+static ws_io_entry* detach(wsConn* conn) {
+    ws_conn_lock(conn);
+    ws_io_entry* entry = conn->io;
+    if (entry) {
+        ws_io_unwatch(entry);
+        conn->io = NULL;
+        conn->driven = false;
+        ws_conn_wake_waiters(conn);
+    }
+    ws_conn_unlock(conn);
+    return entry;
+}
+
+void ws_io_remove(wsConn* conn) {
+    ws_io_entry* entry = detach(conn);
+    lock_io();
+    if (entry) {
+        bury(entry);
+        wake_thread();
+    }
+    while (!on_io_thread && io.serving && io.serving->conn == conn) {
+        ws_cond_wait(&io.changed, &io.mutex);
+    }
+    while (!on_io_thread && io.state == RUNNING && !io.all) {
+        ws_cond_wait(&io.changed, &io.mutex);
+    }
+    join_ended();
+    unlock_io();
+}
+
+void ws_io_stop(void) {
+    lock_io();
+    uint32_t this_one = io.serial;
+    io.stopping = true;
+    wake_thread();
+    while (io.state == RUNNING && io.serial == this_one) {
+        ws_cond_wait(&io.changed, &io.mutex);
+    }
+    join_ended();
+    unlock_io();
+}
