@@ -8,6 +8,7 @@ class Receiving {
   public:
     explicit Receiving(Client& owner) : client(owner) {
         if (client.receiving.exchange(true)) {
+            if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
             raise_error(client, WS_ERR_CONCURRENCY, "another call is receiving on this connection");
         }
     }

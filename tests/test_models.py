@@ -93,7 +93,7 @@ def test_states_have_the_numbers_of_websockets() -> None:
         User("me"),
         Close(1000, "x"),
         CloseInfo("remote", 1001, "bye", True),
-        Stats(1, 2, 3, 4, 5, 6, 0.5),
+        Stats(1, 2, 3, 4, 5, 6, 0.5, 0.5, 0.6, 0.7),
         Request.parse(REQUEST),
         Response.parse(RESPONSE),
     ],

@@ -41,7 +41,10 @@ static wsConn* conn_alloc(void) {
     if (!conn) return NULL;
     conn->news = atomic_fetch_add(&serial, 1) << 32;
     conn->dial.phase = WS_DIAL_DONE;
-    if (ws_mutex_init(&conn->mutex) == 0) return conn;
+    if (ws_mutex_init(&conn->mutex) == 0) {
+        ws_conn_watch_forks(conn);
+        return conn;
+    }
     free(conn);
     return NULL;
 }
@@ -66,6 +69,8 @@ int32_t wsConnNew(const wsOptions* options, wsConn** conn) {
 
 void wsConnFree(wsConn* conn) {
     if (!conn) return;
+    ws_forks_leave(&conn->forks);
+    if (conn->torn) return;
     ws_io_remove(conn);
     ws_dial_free(&conn->dial);
     ws_proxy_url_free(&conn->env_proxy);

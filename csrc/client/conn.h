@@ -18,6 +18,7 @@
 #include "client/redirects.h"
 #include "client/settings.h"
 #include "core/protocol.h"
+#include "net/forks.h"
 #include "net/thread.h"
 #include "net/transport.h"
 
@@ -32,11 +33,13 @@ struct wsConn {
     ws_settings settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
     ws_mutex mutex;
-    atomic_int state;      /* wsState; changed under the mutex */
-    atomic_int waiting;    /* how many waiters there are */
-    atomic_bool wanted;    /* a waiter found the token taken */
-    atomic_bool missed;    /* the I/O thread did */
-    atomic_bool driven;    /* `io` is not NULL, for who has no mutex */
+    atomic_int state;   /* wsState; changed under the mutex */
+    atomic_int waiting; /* how many waiters there are */
+    atomic_bool wanted; /* a waiter found the token taken */
+    atomic_bool missed; /* the I/O thread did */
+    atomic_bool driven; /* `io` is not NULL, for who has no mutex */
+    ws_fork_listener forks;
+    bool torn;             /* a child's copy of what another thread was changing: not to be freed */
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
@@ -103,6 +106,9 @@ bool ws_conn_has_events(const wsConn* conn);
 
 /* Make the request for settings.request, and be ready for its answer. 0 or a code. (conn.c) */
 int32_t ws_conn_start_protocol(wsConn* conn);
+
+/* From now on a child process has a closed copy. (conn_forked.c) */
+void ws_conn_watch_forks(wsConn* conn);
 
 /* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */
 bool ws_conn_write_out(wsConn* conn);

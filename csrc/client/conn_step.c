@@ -100,10 +100,10 @@ static void give_up(wsConn* conn, int64_t now) {
 
 /* A read found nothing: is the peer there? True if the connection has ended. */
 static bool keep_alive(wsConn* conn, int64_t now) {
-    if (conn->state != WS_STATE_OPEN) return false;
+    const ws_keepalive_terms* terms = &conn->settings.keepalive;
+    if (conn->state != WS_STATE_OPEN || now < ws_keepalive_due(&conn->keepalive, terms)) return false;
     ws_conn_lock(conn);
-    ws_verdict verdict =
-        ws_keepalive_judge(&conn->keepalive, &conn->settings.keepalive, now, ws_conn_written_up_to(conn));
+    ws_verdict verdict = ws_keepalive_judge(&conn->keepalive, terms, now, ws_conn_written_up_to(conn));
     ws_conn_unlock(conn);
     if (verdict == WS_PING) send_ping(conn, now);
     if (verdict == WS_GIVE_UP) give_up(conn, now);

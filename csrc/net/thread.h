@@ -3,6 +3,7 @@
 #define WS_NET_THREAD_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef pthread_mutex_t ws_mutex;
@@ -15,6 +16,9 @@ static inline void ws_mutex_free(ws_mutex* mutex) {
 }
 static inline void ws_mutex_lock(ws_mutex* mutex) {
     pthread_mutex_lock(mutex);
+}
+static inline bool ws_mutex_try(ws_mutex* mutex) {
+    return pthread_mutex_trylock(mutex) == 0;
 }
 static inline void ws_mutex_unlock(ws_mutex* mutex) {
     pthread_mutex_unlock(mutex);
