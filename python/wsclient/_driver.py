@@ -44,6 +44,7 @@ class LoopDriver:
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
         self._burst = 0
         self._burst_end = 0.0
+        self._failure: Exception | None = None  # of the loop, not of the connection
 
     # -- driving
 
@@ -53,35 +54,42 @@ class LoopDriver:
             self.turn()
             await self.until(lambda: self._handle.state != State.CONNECTING)
             if not self._handle.opened:
-                raise self._handle.error or AssertionError("not open, and no reason")
+                raise self._failure or self._handle.error or AssertionError("not open, and no reason")
         except BaseException:
             self.abort()
             raise
 
     def turn(self) -> None:
-        """Let the engine do what can be done now, watch for what it waits for then, and wake whom that concerns."""
+        """Let the engine do what can be done now, watch for what it waits for then, and wake whom that concerns.
+
+        What the loop cannot do costs the connection, so that nobody waits for what will not come.
+        """
+        try:
+            self._turn()
+        except Exception as error:
+            opening, self._failure = self._opening, error
+            self.abort()
+            if not opening:  # else open() says so
+                raise
+
+    def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
         fd, wants, generation, due, arrived, again = self._handle.step(self._receiver is not None)
+        self._turns += 1
         if (fd, generation) != self._watched:
             self._unwatch()
             self._watched = (fd, generation)
         if wants != self._wants:
             self._watch(wants)
-        if due >= 0:
-            self._wake_in(due / 1000)
-        self._turns += 1
-        if fd >= 0 and not self._rest:
-            self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
         if again and not self._again:
             self._again = self._loop.call_soon(self._go_on)
-        if arrived and self._receiver and not self._receiver.done():
-            self._receiver.set_result(True)
-        if self._waiters:
-            self._wake()
+        self._wake(arrived)
         if self._opening:
             self._opening = self._handle.state == State.CONNECTING
-        if fd < 0 and not self._opening:
+        if fd >= 0 or self._opening:
+            self._arm(due)
+        else:
             self._end()
 
     def _watch(self, wants: int) -> None:
@@ -103,9 +111,16 @@ class LoopDriver:
             self._watch(0)
         self._watched, self._wants = (-1, 0), 0
 
-    def _wake_in(self, seconds: float) -> None:
-        """Have a turn by then. A timer that is armed already and not later stays: its turn will arm the next."""
-        when = self._loop.time() + seconds
+    def _arm(self, due: int) -> None:
+        """Have a turn in that many milliseconds at the latest, and a look for rest.
+
+        A timer that is armed already and not later stays: its turn will arm the next.
+        """
+        if not self._rest:
+            self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
+        if due < 0:
+            return
+        when = self._loop.time() + due / 1000
         if self._timer:
             if self._timer_at <= when:
                 return
@@ -143,7 +158,7 @@ class LoopDriver:
             self._unwatch()
         self._opening = False
         self._handle.abort()
-        self.turn()
+        self._turn()
 
     def forget(self) -> None:
         """Break off the connection that nobody has any more. From any thread, and within any code."""
@@ -228,7 +243,9 @@ class LoopDriver:
         finally:
             timer.cancel()
 
-    def _wake(self) -> None:
+    def _wake(self, arrived: bool) -> None:
+        if arrived and self._receiver and not self._receiver.done():
+            self._receiver.set_result(True)
         for future, done in self._waiters.items():
             if not future.done() and _is_decided(done):
                 future.set_result(True)

@@ -146,8 +146,9 @@ class AsyncConnection(BaseConnection):
 
     def __del__(self) -> None:
         if self.state is State.OPEN:
+            what = f"{self!r} was not closed"
             self._driver.forget()
-            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=1, source=self)
+            warnings.warn(what, ResourceWarning, stacklevel=1, source=self)
 
     async def __aenter__(self) -> AsyncConnection:
         return self
