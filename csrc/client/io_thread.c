@@ -366,7 +366,7 @@ static void tear_down(void) {
     ws_cond_wake_all(&io.changed);
 }
 
-static void run(void* unused) {
+static void* run(void* unused) {
     (void)unused;
     on_io_thread = true;
     ws_thread_name("wsclient-io");
@@ -381,6 +381,7 @@ static void run(void* unused) {
     let_all_go();
     tear_down();
     unlock_io();
+    return NULL;
 }
 
 /* With io.mutex. 0 or WS_ERR_SYSTEM. */

@@ -118,7 +118,7 @@ static ws_resolve* take_first(void) {
     return job;
 }
 
-static void work(void* unused) {
+static void* work(void* unused) {
     (void)unused;
     ws_resolve* job;
     ws_mutex_lock(&lock);
@@ -131,6 +131,7 @@ static void work(void* unused) {
     }
     pool.threads--;
     ws_mutex_unlock(&lock);
+    return NULL;
 }
 
 /* Queue the job and see that a thread will come to it. 0 or -errno. With the lock held. */

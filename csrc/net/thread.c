@@ -1,8 +1,6 @@
 #include "net/thread.h"
 
-#include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 
 uintptr_t ws_thread_id(void) {
     static _Thread_local char here; /* every living thread has its own */
@@ -13,46 +11,30 @@ void ws_thread_name(const char* name) {
     pthread_setname_np(pthread_self(), name);
 }
 
-typedef struct start {
-    void (*fn)(void*);
-    void* arg;
-} start;
-
-static void* run(void* arg) {
-    start job = *(start*)arg;
-    free(arg);
-    job.fn(job.arg);
-    return NULL;
-}
-
-static int create(ws_thread* thread, int detached, start* job) {
+static int create(ws_thread* thread, int detached, void* (*fn)(void*), void* arg) {
     pthread_attr_t attr;
     int failed = pthread_attr_init(&attr);
     if (failed) return failed;
     failed = pthread_attr_setdetachstate(&attr, detached);
-    if (!failed) failed = pthread_create(thread, &attr, run, job);
+    if (!failed) failed = pthread_create(thread, &attr, fn, arg);
     pthread_attr_destroy(&attr);
     return failed;
 }
 
-static int start_thread(ws_thread* thread, int detached, void (*fn)(void*), void* arg) {
-    start* job = malloc(sizeof *job);
-    if (!job) return -ENOMEM;
-    *job = (start){fn, arg};
+static int start(ws_thread* thread, int detached, void* (*fn)(void*), void* arg) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
-    int failed = create(thread, detached, job);
+    int failed = create(thread, detached, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) free(job);
     return -failed;
 }
 
-int ws_thread_start_detached(void (*fn)(void*), void* arg) {
+int ws_thread_start_detached(void* (*fn)(void*), void* arg) {
     ws_thread thread;
-    return start_thread(&thread, PTHREAD_CREATE_DETACHED, fn, arg);
+    return start(&thread, PTHREAD_CREATE_DETACHED, fn, arg);
 }
 
-int ws_thread_start(ws_thread* thread, void (*fn)(void*), void* arg) {
-    return start_thread(thread, PTHREAD_CREATE_JOINABLE, fn, arg);
+int ws_thread_start(ws_thread* thread, void* (*fn)(void*), void* arg) {
+    return start(thread, PTHREAD_CREATE_JOINABLE, fn, arg);
 }

@@ -40,14 +40,14 @@ uintptr_t ws_thread_id(void);
 /* What the calling thread is called in lists of threads; at most 15 characters. */
 void ws_thread_name(const char* name);
 
-/* Run fn(arg) on a detached thread with every signal blocked, so that none meant for the program lands there. 0 or
- * -errno. */
-int ws_thread_start_detached(void (*fn)(void*), void* arg);
+/* Run fn(arg) on a detached thread with every signal blocked, so that none meant for the program lands there. What fn
+ * returns is dropped. 0 or -errno. */
+int ws_thread_start_detached(void* (*fn)(void*), void* arg);
 
 /* The same on a thread that is to be joined. */
 typedef pthread_t ws_thread;
 
-int ws_thread_start(ws_thread* thread, void (*fn)(void*), void* arg);
+int ws_thread_start(ws_thread* thread, void* (*fn)(void*), void* arg);
 static inline void ws_thread_join(ws_thread thread) {
     pthread_join(thread, NULL);
 }
