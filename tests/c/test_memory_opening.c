@@ -11,13 +11,15 @@ static size_t allocations, failing; /* counted from 1; 0: none fails */
 void* __real_malloc(size_t n);
 void* __wrap_malloc(size_t n);
 
-void* __wrap_malloc(size_t n) {
-    return ++allocations == failing ? NULL : __real_malloc(n);
-}
-
 /* What is given back is looked through for this, unless it is NULL. */
 static const char* secret;
 static size_t leaks;
+
+void* __wrap_malloc(size_t n) {
+    void* memory = ++allocations == failing ? NULL : __real_malloc(n);
+    if (memory && secret) memset(memory, 0, n); /* all of it will be read */
+    return memory;
+}
 
 void __real_free(void* memory);
 void __wrap_free(void* memory);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "net/tls.h"
 #include "tls_pair.h"
 
 static test_certificate ours;
