@@ -77,7 +77,8 @@ def new_folder() -> Iterator[Path]:
 
 @contextmanager
 def running(proxy: Proxy, command: Sequence[str | Path], env: dict[str, str] | None = None) -> Iterator[Proxy]:
-    """The program while it runs; it ends with the block, or with this process."""
+    """The program while it runs; it ends with the block, or with this process. No sanitizer is preloaded into it."""
+    inherited = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     program = shutil.which(command[0], path=SBIN)
     assert program, f"{command[0]} is not installed: run scripts/setup.sh"
     with (proxy.folder / "output.log").open("wb") as output:
@@ -86,7 +87,7 @@ def running(proxy: Proxy, command: Sequence[str | Path], env: dict[str, str] | N
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
-            env={**os.environ, **(env or {})},
+            env=inherited | (env or {}),
             start_new_session=True,
         )
     try:
