@@ -19,19 +19,21 @@ static void open_client(Client& client) {
     if (!ws_conn_opened(client.conn)) raise_end(client);
 }
 
-// The collector must see the callable behind on_message: a program's cycles go through it.
+// The collector must see the callables: a program's cycles go through them.
 static int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    if (py::detail::is_holder_constructed(self)) {
-        Py_VISIT(py::cast<Client&>(py::handle(self)).on_message.ptr());
+    if (!py::detail::is_holder_constructed(self)) return 0;
+    for (py::object* callable : py::cast<Client&>(py::handle(self)).callables()) {
+        Py_VISIT(callable->ptr());
     }
     return 0;
 }
 
 static int clear(PyObject* self) {
-    if (py::detail::is_holder_constructed(self)) {
-        py::object dropped = std::move(py::cast<Client&>(py::handle(self)).on_message);
-        py::cast<Client&>(py::handle(self)).on_message = py::none();
+    if (!py::detail::is_holder_constructed(self)) return 0;
+    for (py::object* callable : py::cast<Client&>(py::handle(self)).callables()) {
+        py::object dropped = std::move(*callable);
+        *callable = py::none();
     }
     return 0;
 }

@@ -9,7 +9,9 @@ class Receiving {
     explicit Receiving(Client& owner) : client(owner) {
         if (client.receiving.exchange(true)) {
             if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
-            raise_error(client, WS_ERR_CONCURRENCY, "another call is receiving on this connection");
+            raise_error(client, WS_ERR_CONCURRENCY,
+                        client.background ? "the messages of this connection go to its callbacks"
+                                          : "another call is receiving on this connection");
         }
     }
     ~Receiving() { client.receiving = false; }

@@ -12,3 +12,4 @@ void bind_receiving(ClientClass& client);
 void bind_closing(ClientClass& client);
 void bind_looking(ClientClass& client);
 void bind_loop(ClientClass& client);
+void bind_background(ClientClass& client);

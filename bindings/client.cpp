@@ -26,6 +26,7 @@ Client::Client(wsConn* engine, const std::string& url_text, const Timeouts& give
     : conn(engine), url(url_text), timeouts(given) {}
 
 Client::~Client() {
+    leave_background(*this);
     wsConnFree(conn);
 }
 

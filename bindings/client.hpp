@@ -5,9 +5,11 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include <client/engine.h>
@@ -41,6 +43,8 @@ struct Timeouts {
 // A signal that comes after the last look for one and before the wait ends it no earlier than this, in ms.
 constexpr int64_t longest_turn = 500;
 
+struct Background; // see dispatcher.hpp
+
 class Client {
   public:
     Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
@@ -56,10 +60,16 @@ class Client {
     uint64_t bytes_received = 0; // when an event loop stepped last
     bool busy = false;           // that step brought much
 
-    // The callable stays where the garbage collector can visit it; on_batch captures only this handle.
-    py::object on_message = py::none();
-    std::function<void(const Batch&)> on_batch; // called without the GIL, which it takes
-    std::deque<Delivery> undelivered;           // left over when a callback ended listening by an exception
+    // The callables stay where the garbage collector can visit them; on_batch captures only this handle.
+    py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
+               on_raise = py::none();
+    std::array<py::object*, 5> callables() { return {&on_message, &on_messages, &on_open, &on_close, &on_raise}; }
+    std::function<void(const Batch&)> on_batch;
+    std::deque<Delivery> undelivered; // left over when a callback ended listening by an exception
+
+    std::shared_ptr<Background> background; // if callbacks are called by the dispatcher,
+    py::object connection = py::none();     // for this one (a weak reference),
+    size_t max_queue = 0;                   // so many messages at a time
 
     // Take turns until done() says so; the GIL is let go of while a turn lasts, and signals are honoured. False: the
     // deadline has passed. Raises what a signal handler raised.
@@ -85,6 +95,12 @@ class Token {
     wsConn* conn;
     bool held;
 };
+
+// The I/O thread and the dispatcher let go of it; with the GIL, which neither needs for that.
+void leave_background(Client& client);
+
+// To be called before the GIL is taken again: a dispatcher that was given up never comes back from it.
+void stay_if_given_up();
 
 // Raise the exception for an error of the engine. Without a text, the connection's own words or the table's.
 [[noreturn]] void raise_error(const Client& client, int32_t code, const char* text = nullptr);
@@ -112,6 +128,7 @@ template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool 
         {
             py::gil_scoped_release no_gil;
             rc = ws_inline_turn(conn, last ? deadline : now + longest_turn, for_events);
+            stay_if_given_up();
         }
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         if (rc == WS_ERR_RECEIVE_TIMEOUT && last) return done();

@@ -2,7 +2,8 @@
 #include "binding.hpp"
 
 PYBIND11_MODULE(_core, m) {
-    m.doc() = "The native half of wsclient: one WebSocket connection, driven by the thread that calls it.";
+    m.doc() = "The native half of wsclient: one WebSocket connection, driven by the thread that calls it or in the "
+              "background.";
     m.attr("version") = WS_PACKAGE_VERSION;
     bind_errors(m);
     ClientClass client = bind_client(m);
@@ -11,4 +12,5 @@ PYBIND11_MODULE(_core, m) {
     bind_closing(client);
     bind_looking(client);
     bind_loop(client);
+    bind_background(client);
 }

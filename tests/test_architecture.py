@@ -29,7 +29,7 @@ CORE_CALLS = re.compile(r"\b(printf|fprintf|puts|fopen|getenv|time|clock_gettime
 # Each module may import from its own row and those above. `wsclient` itself (__init__) is imported by none.
 ROWS = [
     {"_core", "exceptions", "models", "options", "tls"},
-    {"_codec", "_cookies", "_data"},
+    {"_callbacks", "_codec", "_cookies", "_data"},
     {"_handle", "_look", "_driver"},
     {"connection", "aio"},
     {"ws_client"},

@@ -12,6 +12,7 @@ import pytest
 import wsclient
 from wsclient import ClientOptions, WSClient, _core
 
+CALLBACKS = ["on_message", "on_messages", "on_open", "on_close", "on_error"]
 BY_FIELD = {field.name: field for field in dataclasses.fields(ClientOptions)}
 
 
@@ -26,8 +27,11 @@ def test_every_option_is_a_parameter(function: Any) -> None:
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
+    of_its_own = ["background", *CALLBACKS] if function is wsclient.connect else []
     if function is WSClient.__init__:
-        assert keywords.pop("url").default is None
+        of_its_own = ["url"]
+    for name in of_its_own:
+        assert keywords.pop(name).default is None
     assert list(keywords) == list(BY_FIELD)
     for name, parameter in keywords.items():
         assert parameter.default == BY_FIELD[name].default, name
@@ -55,6 +59,7 @@ def test_every_option_is_documented() -> None:
         ("close_timeout", 0),
         ("max_size", None),
         ("max_size", 1),
+        ("max_queue", None),
         ("logger", logging.getLogger("x")),
     ],
 )
@@ -91,6 +96,8 @@ def test_what_is_right_is_taken(option: str, value: Any) -> None:
         ("compression", "gzip", TypeError),
         ("compression", True, TypeError),
         ("write_limit", 0, ValueError),
+        ("max_queue", 0, ValueError),
+        ("max_queue", "16", TypeError),
         ("logger", "wsclient", TypeError),
     ],
 )

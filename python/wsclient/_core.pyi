@@ -1,10 +1,10 @@
-"""The native half of wsclient: one WebSocket connection, driven by the thread that calls it.
+"""The native half of wsclient: one WebSocket connection, driven by the thread that calls it or in the background.
 
 Use :func:`wsclient.connect` or :class:`wsclient.WSClient`; this is what they stand on.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Final, Literal, NoReturn, overload
+from typing import Final, Literal, NoReturn, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -12,6 +12,7 @@ from ._handle import CoreOptions
 
 _BytesLike = bytes | bytearray | memoryview
 _Data = str | _BytesLike
+_Connection = TypeVar("_Connection")
 
 version: Final[str]
 """The version of the native library, the same as the package's."""
@@ -72,6 +73,25 @@ class WSClient:
         """Wait up to ``timeout`` for messages, hand all that have arrived to the callback, and say how many.
 
         Without a callback they are dropped. Raises ``ConnectionClosed`` once the connection is closed.
+        """
+
+    def drive(self) -> None:
+        """Have the I/O thread drive the connection from now on; ``recv`` takes what it has read."""
+
+    def dispatch(
+        self,
+        connection: _Connection,
+        on_message: Callable[[_Connection, str | bytes], object] | None,
+        on_messages: Callable[[_Connection, list[str | bytes]], object] | None,
+        on_open: Callable[[_Connection], object] | None,
+        on_close: Callable[[_Connection], object],
+        on_raise: Callable[[_Connection, Exception], object],
+        max_queue: int,
+    ) -> None:
+        """Have the I/O thread drive the connection, and a thread of the module's own call back.
+
+        The first argument of all callables is ``connection``, which is not kept alive. Messages come at most
+        ``max_queue`` at a time; ``on_raise`` gets what another callback raised. Nothing can be received any more.
         """
 
     def wake(self) -> None:

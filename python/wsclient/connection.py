@@ -1,28 +1,37 @@
-"""A connection to any WebSocket server, driven by the thread that calls it."""
+"""A connection to any WebSocket server, driven by the thread that calls it or in the background."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
+from ._callbacks import Callbacks, in_background
 from ._data import DATA, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments
 from ._handle import open_handle
 from ._look import BaseConnection
-from .exceptions import ConcurrencyError, ConnectionClosedOK, WebSocketException
-from .models import Data, State
+from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK, WebSocketException
+from .models import CloseInfo, Data, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
 from .tls import PathLike, TLSOptions
 
 T = TypeVar("T")
+_NO_CALLBACKS = Callbacks()
 
 
 def connect(
     url: str,
     *,
+    background: bool | None = None,
+    on_message: Callable[[Connection, str | bytes], object] | None = None,
+    on_messages: Callable[[Connection, list[str | bytes]], object] | None = None,
+    on_open: Callable[[Connection], object] | None = None,
+    on_close: Callable[[Connection, CloseInfo], object] | None = None,
+    on_error: Callable[[Connection, Exception], object] | None = None,
     additional_headers: HeadersLike | None = None,
     origin: str | None = None,
     subprotocols: Sequence[str] | None = None,
@@ -39,6 +48,7 @@ def connect(
     max_fragments: int = 131072,
     max_head: int = 65536,
     write_limit: int = 32768,
+    max_queue: int | None = 16,
     compression: Literal["deflate"] | DeflateOptions | None = "deflate",
     tls: TLSOptions | None = None,
     server_hostname: str | None = None,
@@ -52,9 +62,8 @@ def connect(
     """Connect to a WebSocket server and return the open connection (RFC 6455 4.1).
 
     ``url`` is ``ws://host[:port][/path][?query]``, or ``wss://`` for TLS; :class:`~wsclient.ClientOptions` describes
-    the options. Raises
-    ``TypeError`` and ``ValueError`` (:exc:`~wsclient.exceptions.InvalidURI` among them) for wrong arguments,
-    :exc:`~wsclient.exceptions.ConnectError` when the server cannot be reached,
+    the options. Raises ``TypeError`` and ``ValueError`` (:exc:`~wsclient.exceptions.InvalidURI` among them) for wrong
+    arguments, :exc:`~wsclient.exceptions.ConnectError` when the server cannot be reached,
     :exc:`~wsclient.exceptions.InvalidHandshake` when it does not agree to WebSocket, and
     :exc:`~wsclient.exceptions.OpenTimeoutError` after ``open_timeout`` seconds.
 
@@ -63,7 +72,31 @@ def connect(
         with wsclient.connect("ws://127.0.0.1:9999/") as connection:
             connection.send("Hello")
             print(connection.recv())
+
+    ``background=True`` has a thread of the engine read, answer pings and keep deadlines, which never waits for Python:
+    however busy the program is, the connection lives, and what arrives waits for ``recv``.
+
+    With a callback it does so, too, and what arrives goes to the callbacks, so that ``recv`` and iteration raise
+    :exc:`~wsclient.exceptions.ConcurrencyError` (``background=False`` with one is a ``ValueError``, an ``async def``
+    a ``TypeError``)::
+
+        def on_message(connection, message):
+            print(message)
+
+        connection = wsclient.connect("ws://127.0.0.1:9999/", on_message=on_message)
+        connection.wait_closed()
+
+    ``on_message(connection, message)`` is called for each message, or ``on_messages(connection, messages)`` for a list
+    of at most ``max_queue``; ``on_open(connection)`` before them, ``on_close(connection, close_info)`` after them.
+    ``on_error(connection, error)`` gets the :exc:`~wsclient.exceptions.ConnectionClosedError` that ended the
+    connection, and what a callback raised: that is logged and stops nothing.
+    One thread calls them all, for all connections, in order: one that takes long delays the others, but no pings. The
+    program does not wait for that thread at its end, and a connection that nobody refers to any more is dropped.
     """
+    callbacks = Callbacks(
+        on_message=on_message, on_messages=on_messages, on_open=on_open, on_close=on_close, on_error=on_error
+    )
+    driven = in_background(background, callbacks)
     options = ClientOptions(
         additional_headers=additional_headers,
         origin=origin,
@@ -81,6 +114,7 @@ def connect(
         max_fragments=max_fragments,
         max_head=max_head,
         write_limit=write_limit,
+        max_queue=max_queue,
         compression=compression,
         tls=tls,
         server_hostname=server_hostname,
@@ -91,7 +125,24 @@ def connect(
         socket_options=socket_options,
         logger=logger,
     )
-    return Connection(open_handle(url, options), options)
+    handle = open_handle(url, options)
+    connection = Connection(handle, options, callbacks)
+    if callbacks.any():
+        most = sys.maxsize if max_queue is None else max_queue
+        handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
+    elif driven:
+        handle.drive()
+    return connection
+
+
+def _closed(connection: Connection) -> None:
+    """Called by the dispatcher after the last message."""
+    connection._end()  # pyright: ignore[reportPrivateUsage]
+
+
+def _raised(connection: Connection, error: Exception) -> None:
+    """Called by the dispatcher with what a callback raised."""
+    connection._report(error)  # pyright: ignore[reportPrivateUsage]
 
 
 class Connection(BaseConnection):
@@ -103,8 +154,9 @@ class Connection(BaseConnection):
     before has been received. Times are in seconds.
     """
 
-    def __init__(self, handle: _core.WSClient, options: ClientOptions) -> None:
+    def __init__(self, handle: _core.WSClient, options: ClientOptions, callbacks: Callbacks = _NO_CALLBACKS) -> None:
         super().__init__(handle, options)
+        self._callbacks = callbacks
         self._fragments = threading.Lock()
 
     def __enter__(self) -> Connection:
@@ -240,3 +292,25 @@ class Connection(BaseConnection):
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
         return self._handle.wait_closed(timeout)
+
+    def _end(self) -> None:
+        error = self._handle.error
+        if isinstance(error, ConnectionClosedError) and self._callbacks.on_error:
+            self._call(self._callbacks.on_error, error)
+        if self._callbacks.on_close:
+            self._call(self._callbacks.on_close, self.close_info)
+
+    def _call(self, callback: Callable[..., object], argument: object) -> None:
+        try:
+            callback(self, argument)
+        except Exception as error:
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """Log what a callback raised, and hand it to on_error."""
+        self._logger.error("a callback raised", exc_info=error)
+        if self._callbacks.on_error:
+            try:
+                self._callbacks.on_error(self, error)
+            except Exception:
+                self._logger.exception("on_error raised")

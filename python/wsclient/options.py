@@ -98,6 +98,8 @@ class ClientOptions:
     """Bytes of the head of the server's HTTP response."""
     write_limit: int = 32768
     """Bytes waiting to be written beyond which sending waits."""
+    max_queue: int | None = 16
+    """Messages handed to callbacks at a time; more wait in the engine, up to 16 MiB. ``None``: no limit."""
     compression: Literal["deflate"] | DeflateOptions | None = "deflate"
     """Offer compression by permessage-deflate (RFC 7692), on the terms of :class:`DeflateOptions`; ``None``: do not."""
     tls: TLSOptions | None = None
@@ -136,6 +138,8 @@ class ClientOptions:
         _check_count("max_fragments", self.max_fragments, 2**32)
         _check_count("max_head", self.max_head, 2**32)
         _check_count("write_limit", self.write_limit, 2**32)
+        if self.max_queue is not None:
+            _check_count("max_queue", self.max_queue, 2**32)
         _check_compression(self.compression)
         check_tls("tls", self.tls)
         check_tls("proxy_tls", self.proxy_tls)

@@ -1,0 +1,105 @@
+#include "dispatcher.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <pthread.h>
+#include <unistd.h>
+
+using Lock = std::unique_lock<std::mutex>;
+
+static constexpr std::chrono::seconds patience{2};
+
+static thread_local Dispatcher* here = nullptr; // the one whose thread this is
+
+void stay_if_given_up() {
+    while (here && here->given_up) {
+        pause();
+    }
+}
+
+void* Dispatcher::run_thread(void* self) {
+    static_cast<Dispatcher*>(self)->run();
+    return nullptr;
+}
+
+// With the mutex. All signals are blocked in it: Ctrl-C is for the program's own threads.
+bool Dispatcher::start() {
+    pthread_t thread;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&thread, nullptr, run_thread, this) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    if (started) pthread_detach(thread);
+    running = started;
+    threads += started;
+    return started;
+}
+
+bool Dispatcher::enter() {
+    Lock lock(mutex);
+    if (stopping || (!running && !start())) return false;
+    users++;
+    return true;
+}
+
+void Dispatcher::leave() {
+    Lock lock(mutex);
+    users--;
+    changed.notify_all();
+}
+
+void Dispatcher::ready(Background& background) {
+    Lock lock(mutex);
+    if (background.queued) return;
+    background.queued = true;
+    queue.push_back(background.shared_from_this());
+    changed.notify_all();
+}
+
+// False: the thread is to end, which begins here.
+bool Dispatcher::wait(std::deque<std::shared_ptr<Background>>* work) {
+    Lock lock(mutex);
+    changed.wait(lock, [this] { return !queue.empty() || stopping || users == 0; });
+    running = !stopping && users > 0;
+    work->swap(queue);
+    for (const auto& background : *work) {
+        background->queued = false; // what comes from here on is not missed
+    }
+    return running;
+}
+
+// Those that have more to do come back at the end of the queue.
+void Dispatcher::serve_all(std::deque<std::shared_ptr<Background>>* work) {
+    for (const auto& background : *work) {
+        if (!stopping && serve(*background)) ready(*background);
+    }
+    work->clear();
+}
+
+void Dispatcher::run() {
+    here = this;
+    pthread_setname_np(pthread_self(), "wsclient-calls");
+    PyThreadState* state = PyThreadState_New(interpreter);
+    std::deque<std::shared_ptr<Background>> work;
+    while (wait(&work)) {
+        PyEval_AcquireThread(state);
+        serve_all(&work);
+        PyEval_ReleaseThread(state);
+    }
+    stay_if_given_up();
+    PyEval_AcquireThread(state);
+    PyThreadState_Clear(state);
+    PyThreadState_DeleteCurrent();
+    Lock lock(mutex);
+    threads--;
+    changed.notify_all();
+}
+
+void Dispatcher::stop() {
+    py::gil_scoped_release no_gil;
+    Lock lock(mutex);
+    stopping = true;
+    changed.notify_all();
+    given_up = !changed.wait_for(lock, patience, [this] { return threads == 0; });
+}

@@ -1,0 +1,59 @@
+// The thread that calls Python for the connections that the I/O thread drives: one in an interpreter.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+
+#include "client.hpp"
+
+class Dispatcher;
+
+// A connection whose events are the dispatcher's. It has nothing of Python's: the I/O thread may hold it.
+struct Background : std::enable_shared_from_this<Background> {
+    explicit Background(Client* owner, Dispatcher* by) : client(owner), dispatcher(by) {}
+    Client* client; // with the GIL; NULL once that has gone
+    Dispatcher* const dispatcher;
+    bool entered = true; // with the GIL; counted among the dispatcher's users
+    bool queued = false; // the dispatcher's
+};
+
+// A native thread with a Python thread state of its own. It waits without the GIL, and takes it once for all that is
+// ready. It runs while there are connections.
+class Dispatcher {
+  public:
+    // serve: one connection's turn, with the GIL; true if it is to have another. It must leave no exception.
+    using Serve = bool (*)(Background&);
+
+    explicit Dispatcher(Serve turn) : serve(turn), interpreter(PyInterpreterState_Get()) {}
+    Dispatcher(const Dispatcher&) = delete;
+    Dispatcher& operator=(const Dispatcher&) = delete;
+
+    // A connection comes, the thread with the first; or goes. False: there is no thread to be had, or no more.
+    bool enter();
+    void leave();
+
+    // Something waits for ws_conn_next. Any thread, without the GIL.
+    void ready(Background& background);
+
+    // At the interpreter's end, with the GIL, which is let go of: wait for the thread; after 2 s it is given up.
+    void stop();
+
+    std::atomic<bool> stopping{false}; // no more callbacks
+    std::atomic<bool> given_up{false}; // never take the GIL again
+
+  private:
+    static void* run_thread(void* self);
+    bool start();
+    void run();
+    bool wait(std::deque<std::shared_ptr<Background>>* work);
+    void serve_all(std::deque<std::shared_ptr<Background>>* work);
+
+    const Serve serve;
+    PyInterpreterState* const interpreter;
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::shared_ptr<Background>> queue;
+    size_t users = 0;
+    bool running = false;
+    size_t threads = 0; // not yet ended: one that ends may overlap with one that starts
+};

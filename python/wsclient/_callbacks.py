@@ -1,0 +1,46 @@
+"""The callbacks of a connection that is driven in the background."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Callbacks:
+    """What is called, if anything. Raises ``TypeError`` for what cannot be, ``ValueError`` for two that do the same."""
+
+    on_message: Callable[..., object] | None = None
+    on_messages: Callable[..., object] | None = None
+    on_open: Callable[..., object] | None = None
+    on_close: Callable[..., object] | None = None
+    on_error: Callable[..., object] | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            _check(field.name, getattr(self, field.name))
+        if self.on_message and self.on_messages:
+            raise ValueError("on_message and on_messages exclude each other")
+
+    def any(self) -> bool:
+        """Whether there is one."""
+        return any(getattr(self, field.name) is not None for field in fields(self))
+
+
+def _check(name: str, callback: object) -> None:
+    if callback is None:
+        return
+    if not callable(callback):
+        raise TypeError(f"{name} must be callable or None, not {type(callback).__name__}")
+    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
+        raise TypeError(f"{name} must be a plain function, not async: nothing here would await it")
+
+
+def in_background(background: object, callbacks: Callbacks) -> bool:
+    """Whether the I/O thread drives the connection: if it is asked for, or if there are callbacks."""
+    if background is not None and not isinstance(background, bool):
+        raise TypeError(f"background must be bool or None, not {type(background).__name__}")
+    if background is False and callbacks.any():
+        raise ValueError("background=False and callbacks exclude each other: callbacks are called in the background")
+    return bool(background) or callbacks.any()
