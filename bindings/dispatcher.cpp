@@ -77,10 +77,25 @@ void Dispatcher::serve_all(std::deque<std::shared_ptr<Background>>* work) {
     work->clear();
 }
 
+// As threading does for its own threads: debuggers, profilers and coverage see what is called here.
+static void set_hooks() {
+    try {
+        py::module_ threading = py::module_::import("threading"), sys = py::module_::import("sys");
+        py::object trace = threading.attr("gettrace")(), profile = threading.attr("getprofile")();
+        if (!trace.is_none()) sys.attr("settrace")(trace);
+        if (!profile.is_none()) sys.attr("setprofile")(profile);
+    } catch (py::error_already_set& error) {
+        error.discard_as_unraisable("the hooks of a thread");
+    }
+}
+
 void Dispatcher::run() {
     here = this;
     pthread_setname_np(pthread_self(), "wsclient-calls");
     PyThreadState* state = PyThreadState_New(interpreter);
+    PyEval_AcquireThread(state);
+    set_hooks();
+    PyEval_ReleaseThread(state);
     std::deque<std::shared_ptr<Background>> work;
     while (wait(&work)) {
         PyEval_AcquireThread(state);
