@@ -21,11 +21,13 @@ thread_tests=(background bad_network c_api c_options compression connection http
 quick_tests=(c_api compression connection tls_stream)
 # A program that links libwsclient.a here would have to be linked to the sanitizer, too.
 left_out=(--deselect tests/test_c_api.py::test_a_c_program_links_statically)
+# TSan ends where the first thread of a child of fork has the address of one of its parent's.
+thread_left_out=(--deselect tests/test_background.py::test_a_child_of_fork_begins_anew)
 
 c_tests_with_threads='^test_(conn|io_thread|resolve|sys)'
 
 # A child of fork may start threads here, and TSan then watches on.
-export TSAN_OPTIONS=die_after_fork=0
+export TSAN_OPTIONS=die_after_fork=0:suppressions=$here/tests/tsan.supp
 # TSan cannot run where addresses are laid out too randomly (vm.mmap_rnd_bits over 28).
 fixed=()
 if setarch -R true 2>/dev/null; then fixed=(setarch -R); fi
@@ -76,13 +78,15 @@ python_tests() {
   make_package "$1"
   make_server "$1"
   rm -rf "$tree/reports" && mkdir "$tree/reports"
+  local out=("${left_out[@]}")
+  [ "$1" = thread ] && out+=("${thread_left_out[@]}")
   local log=log_path=$tree/reports/report
   local watched=("${fixed[@]}" env
     LD_PRELOAD="$(gcc -print-file-name="lib${1:0:1}san.so") $(gcc -print-file-name=libstdc++.so.6)"
     ASAN_OPTIONS="$log:detect_leaks=0" UBSAN_OPTIONS="$log:print_stacktrace=1" TSAN_OPTIONS="$log:$TSAN_OPTIONS"
     PYTHONPATH="$tree/package" WS_SERVER_BIN="$tree/ws_server" WS_LIBRARIES="$tree/bin" .venv/bin/python)
   "${watched[@]}" -c "import wsclient._core as core; assert core.__file__.startswith('$tree/'), core.__file__"
-  "${watched[@]}" -m pytest -q -p no:cacheprovider "${left_out[@]}" "${files[@]/%/.py}" || status=$?
+  "${watched[@]}" -m pytest -q -p no:cacheprovider "${out[@]}" "${files[@]/%/.py}" || status=$?
   no_reports "$tree/reports" && return "$status"
 }
 
