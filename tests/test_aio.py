@@ -8,6 +8,7 @@ import os
 import queue
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -756,6 +757,33 @@ async def test_pings_at_once(websockets_echo: Echo) -> None:
         times = await asyncio.gather(*(connection.ping(f"{i}") for i in range(20)), connection.flush())
         assert all(time is None or time > 0 for time in times)
         assert connection.stats().pongs_received == 21
+
+
+def mute(peer: Peer) -> None:
+    """A server that reads everything and answers nothing."""
+    peer.upgrade()
+    peer.wait_gone()
+
+
+@on_each_loop
+async def test_a_silent_peer_is_pinged_and_given_up() -> None:
+    with RawServer(mute) as server:
+        connection = await aio.connect(server.url, ping_interval=0.1, ping_timeout=0.1)
+        waits = [connection.recv(), connection.ping(timeout=DEADLINE), connection.flush(DEADLINE)]
+        for ended in await asyncio.gather(*waits, return_exceptions=True):
+            assert isinstance(ended, ConnectionClosedError)
+            assert isinstance(ended.__cause__, PingTimeoutError)
+
+
+@on_each_loop
+async def test_a_loop_that_was_busy_does_not_cost_the_connection(websockets_echo: Echo) -> None:
+    async with aio.connect(websockets_echo.url, ping_interval=0.1, ping_timeout=0.1) as connection:
+        while connection.stats().pongs_received < 2:
+            await asyncio.sleep(0.01)
+            if connection.stats().pongs_received == 1:
+                time.sleep(0.5)  # the program's work
+        await connection.send("still there")
+        assert await connection.recv(DEADLINE) == "still there"
 
 
 # ---------------------------------------------------------------------------------------------- closing

@@ -30,9 +30,9 @@ CORE_CALLS = re.compile(r"\b(printf|fprintf|puts|fopen|getenv|time|clock_gettime
 ROWS = [
     {"_core", "exceptions", "models", "options", "tls"},
     {"_callbacks", "_codec", "_cookies", "_data"},
-    {"_handle", "_look", "_driver"},
+    {"_handle", "_look", "_driver", "_chat"},
     {"connection", "aio"},
-    {"ws_client"},
+    {"ws_client", "async_ws_client"},
     {"cli", "testing", "example"},
     {"__main__"},
 ]

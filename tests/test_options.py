@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import wsclient
-from wsclient import ClientOptions, WSClient, _core
+from wsclient import AsyncWSClient, ClientOptions, WSClient, _core
 
 CALLBACKS = ["on_message", "on_messages", "on_open", "on_close", "on_error"]
 BY_FIELD = {field.name: field for field in dataclasses.fields(ClientOptions)}
@@ -18,7 +18,7 @@ BY_FIELD = {field.name: field for field in dataclasses.fields(ClientOptions)}
 
 @pytest.mark.parametrize(
     "function",
-    [wsclient.connect, wsclient.aio.connect.__init__, WSClient.__init__],
+    [wsclient.connect, wsclient.aio.connect.__init__, WSClient.__init__, AsyncWSClient.__init__],
     ids=lambda function: function.__qualname__,
 )
 def test_every_option_is_a_parameter(function: Any) -> None:
@@ -28,7 +28,7 @@ def test_every_option_is_a_parameter(function: Any) -> None:
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
     of_its_own = ["background", *CALLBACKS] if function is wsclient.connect else []
-    if function is WSClient.__init__:
+    if "WSClient" in function.__qualname__:
         of_its_own = ["url"]
     for name in of_its_own:
         assert keywords.pop(name).default is None
@@ -107,7 +107,11 @@ def test_what_is_wrong_is_refused_by_name(option: str, value: Any, error: type[E
     with pytest.raises(error, match=option):
         WSClient(**{option: value})
     with pytest.raises(error, match=option):
+        AsyncWSClient(**{option: value})
+    with pytest.raises(error, match=option):
         wsclient.connect("ws://127.0.0.1:1/", **{option: value})
+    with pytest.raises(error, match=option):
+        wsclient.aio.connect("ws://127.0.0.1:1/", **{option: value})
 
 
 def test_unknown_options_are_refused() -> None:

@@ -74,9 +74,11 @@ from .ws_client import JsonCallback, RawCallback, WSClient
 if _TYPE_CHECKING:
     from . import aio
     from .aio import AsyncConnection
+    from .async_ws_client import AsyncWSClient
 
 __all__ = [
     "AsyncConnection",
+    "AsyncWSClient",
     "BytesLike",
     "CertificateError",
     "ClientOptions",
@@ -137,7 +139,7 @@ __all__ = [
     "connect",
 ]
 
-_NEEDS_ASYNCIO = {"aio": "aio", "AsyncConnection": "aio"}
+_NEEDS_ASYNCIO = {"aio": "aio", "AsyncConnection": "aio", "AsyncWSClient": "async_ws_client"}
 
 
 def __getattr__(name: str) -> object:

@@ -191,20 +191,18 @@ class LoopDriver:
         return found
 
     async def _receive_later(self, take: Callable[[A], T | None], how: A, deadline: float | None) -> T:
-        while True:
-            self._receiver = self._loop.create_future()
-            try:
-                arrived = await self._woken(self._receiver, deadline)
-            finally:
-                self._receiver = None
-            self._rested()
-            if not arrived:
-                self.turn()  # it may be there already, and the loop was busy
-            found = take(how)
-            if found is not None:
-                return found
-            if not arrived:
-                raise ReceiveTimeoutError("no message in time")
+        self._receiver = self._loop.create_future()
+        try:
+            arrived = await self._woken(self._receiver, deadline)
+        finally:
+            self._receiver = None
+        self._rested()
+        if not arrived:
+            self.turn()  # it may be there already, and the loop was busy
+        found = take(how)
+        if found is None:
+            raise ReceiveTimeoutError("no message in time")
+        return found
 
     async def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until done() says so, which is asked after every turn. False: not within ``timeout`` seconds.

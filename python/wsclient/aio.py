@@ -38,6 +38,8 @@ class connect:
             print(await connection.recv())
     """
 
+    _connection: AsyncConnection
+
     def __init__(
         self,
         url: str,
@@ -98,20 +100,10 @@ class connect:
             logger=logger,
         )
         self._url = url
-        self._connection: AsyncConnection | None = None
         new_handle(url, self._options)  # what is wrong with them is said now
 
     def __await__(self) -> Generator[object, None, AsyncConnection]:
-        return self._open().__await__()
-
-    async def _open(self) -> AsyncConnection:
-        handle = attempt_handle(self._url, self._options)
-        driver = LoopDriver(handle, asyncio.get_running_loop())
-        try:
-            await driver.open()
-        finally:
-            keep_answer(handle, self._options)
-        return AsyncConnection(handle, self._options, driver)
+        return open_connection(self._url, self._options).__await__()
 
     async def __aenter__(self) -> AsyncConnection:
         self._connection = await self
@@ -120,9 +112,18 @@ class connect:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        connection, self._connection = self._connection, None
-        if connection:
-            await connection.__aexit__(kind, error, trace)
+        await self._connection.__aexit__(kind, error, trace)
+
+
+async def open_connection(url: str, options: ClientOptions) -> AsyncConnection:
+    """Connect: one attempt. Raises as :class:`connect` says."""
+    handle = attempt_handle(url, options)
+    driver = LoopDriver(handle, asyncio.get_running_loop())
+    try:
+        await driver.open()
+    finally:
+        keep_answer(handle, options)
+    return AsyncConnection(handle, options, driver)
 
 
 class AsyncConnection(BaseConnection):

@@ -22,17 +22,11 @@ from types import TracebackType
 from typing import Literal, TypeAlias, cast, overload
 
 from . import _core
-from ._codec import check_name, decode, encode
-from ._handle import new_handle, open_handle
-from .exceptions import (
-    ConcurrencyError,
-    ConnectionClosed,
-    ConnectionClosedOK,
-    EnvelopeError,
-    InvalidState,
-    WebSocketException,
-)
-from .models import Message, MessageInfo, State, User
+from ._chat import FAILURES, ChatClient, announcement
+from ._codec import check_name
+from ._handle import open_handle
+from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
+from .models import Message, MessageInfo, State
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -51,10 +45,8 @@ RawCallback: TypeAlias = Callable[["WSClient", str, float], object]
 JsonCallback: TypeAlias = Callable[["WSClient", Message, float], object]
 """Called with the client, the message, and the time of receipt in seconds since the epoch."""
 
-_FAILURES = (WebSocketException, OSError, MemoryError)
 
-
-class WSClient:
+class WSClient(ChatClient):
     """A client of a chat server, speaking the envelope of docs/protocol.md.
 
     ``port`` may be a string or a number; ``url`` takes the place of ``ip`` and ``port``;
@@ -101,7 +93,7 @@ class WSClient:
         socket_options: SocketOptions | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
-        self._options = ClientOptions(
+        options = ClientOptions(
             additional_headers=additional_headers,
             origin=origin,
             subprotocols=subprotocols,
@@ -129,18 +121,11 @@ class WSClient:
             socket_options=socket_options,
             logger=logger,
         )
-        check_name(username)
-        self._url = _url(ip, port) if url is None else url
-        self._username = username
-        self._logger = logger or logging.getLogger("wsclient")
+        super().__init__(ip, port, username, url, options)
         self._callback: tuple[RawCallback | JsonCallback, bool] | None = None
         self._receiving = threading.Lock()
-        self._leaving = False
-        self._skipped = 0
-        self._last_error: Exception | None = None
         self._thread: threading.Thread | None = None
         self._handle: _core.WSClient | None = None
-        new_handle(self._url, self._options)  # what is wrong with them is said now
 
     def __repr__(self) -> str:
         state = State(self._handle.state).name if self._handle else "not connected"
@@ -156,26 +141,11 @@ class WSClient:
     ) -> None:
         self.stop()
 
-    @property
-    def username(self) -> str:
-        """The name we speak by."""
-        return self._username
-
-    @property
-    def last_error(self) -> Exception | None:
-        """What made the last call fail, or ended the connection; ``None`` since :meth:`connect` if nothing did."""
-        return self._last_error
-
-    @property
-    def skipped(self) -> int:
-        """How many messages were no chat messages and were passed over."""
-        return self._skipped
-
     def connect(self) -> bool:
         """Connect and announce the name, within ``open_timeout``; whether that worked. Again after a disconnect."""
         try:
             self._connect()
-        except _FAILURES as error:
+        except FAILURES as error:
             return self._failed("connect", error)
         return True
 
@@ -186,7 +156,7 @@ class WSClient:
             self._handle, self._leaving, self._last_error = None, False, None
             handle = open_handle(self._url, self._options)
             handle.set_on_message(self._deliver)
-            handle.send(_announcement(self._username))
+            handle.send(announcement(self._username))
             self._handle = handle
 
     def _connected(self) -> _core.WSClient:
@@ -196,10 +166,10 @@ class WSClient:
 
     def send_message(self, message: str, info: MessageInfo = MessageInfo.BROADCAST) -> bool:
         """Send a chat message; whether the system has taken it. ``info`` says what the server does with it."""
-        envelope = encode(Message(message, User(self._username), info))
+        envelope = self._envelope(message, info)
         try:
             self._connected().send(envelope)
-        except _FAILURES as error:
+        except FAILURES as error:
             return self._failed("send_message", error)
         return True
 
@@ -207,8 +177,8 @@ class WSClient:
         """Take another name and tell the server; whether that was sent. ``ValueError`` for a name nobody may have."""
         check_name(name)
         try:
-            self._connected().send(_announcement(name))
-        except _FAILURES as error:
+            self._connected().send(announcement(name))
+        except FAILURES as error:
             return self._failed("change_username", error)
         self._username = name
         return True
@@ -221,7 +191,7 @@ class WSClient:
         check_timeout("timeout", timeout)
         try:
             self._connected().ping(None, self._options.ping_timeout if timeout is None else timeout)
-        except _FAILURES as error:
+        except FAILURES as error:
             return self._failed("flush", error)
         return True
 
@@ -251,7 +221,7 @@ class WSClient:
         with self._alone("listen"):
             try:
                 self._connected().listen(timeout)
-            except _FAILURES as error:
+            except FAILURES as error:
                 return self._failed("listen", error)
         return True
 
@@ -268,7 +238,7 @@ class WSClient:
             except KeyboardInterrupt:
                 self.disconnect()
                 return True
-            except _FAILURES as error:
+            except FAILURES as error:
                 if not self._left(error):
                     self._failed("run", error)
                 return self._left(error) or isinstance(error, ConnectionClosedOK)
@@ -287,7 +257,7 @@ class WSClient:
             try:
                 with self._alone("messages"):
                     data = self._connected().recv()
-            except _FAILURES as error:
+            except FAILURES as error:
                 if self._left(error) or isinstance(error, ConnectionClosedOK):
                     return
                 raise
@@ -327,12 +297,8 @@ class WSClient:
         try:
             if self._handle:
                 self._handle.close()
-        except _FAILURES as error:  # pragma: no cover - the system has no memory or no random bytes for a close frame
+        except FAILURES as error:  # pragma: no cover - the system has no memory or no random bytes for a close frame
             self._logger.debug("disconnect: %s", error)
-
-    def _left(self, error: Exception) -> bool:
-        """Whether that is only our own leaving."""
-        return self._leaving and isinstance(error, ConnectionClosed)
 
     @contextlib.contextmanager
     def _alone(self, what: str) -> Generator[None]:
@@ -343,14 +309,6 @@ class WSClient:
             yield
         finally:
             self._receiving.release()
-
-    def _failed(self, what: str, error: Exception) -> Literal[False]:
-        if isinstance(error, ConcurrencyError):
-            raise error
-        self._last_error = error
-        level = logging.DEBUG if isinstance(error, ConnectionClosedOK) else logging.WARNING
-        self._logger.log(level, "%s: %s", what, error)
-        return False
 
     def _deliver(self, data: str | bytes, received: float) -> None:
         """Called by the native ``listen`` for each message."""
@@ -364,40 +322,3 @@ class WSClient:
             cast("Callable[[WSClient, str | Message, float], object]", callback)(self, message, received)
         except Exception:
             self._logger.exception("the message callback raised")
-
-    def _parse(self, data: str | bytes) -> Message | None:
-        text = self._text(data)
-        if text is None:
-            return None
-        try:
-            return decode(text)
-        except EnvelopeError as error:
-            self._skip(f"a text that is no chat message: {error}")
-        return None
-
-    def _text(self, data: str | bytes) -> str | None:
-        if isinstance(data, str):
-            return data
-        self._skip("a binary message")
-        return None
-
-    def _skip(self, what: str) -> None:
-        self._skipped += 1
-        self._logger.warning("skipped %s", what)
-
-
-def _announcement(name: str) -> str:
-    return encode(Message("", User(name), MessageInfo.NO_BROADCAST | MessageInfo.CHANGE_USERNAME))
-
-
-def _url(ip: object, port: object) -> str:
-    if not isinstance(ip, str):
-        raise TypeError(f"ip must be str, not {type(ip).__name__}")
-    if not ip or set(ip) & set("/?#@[]\\"):
-        raise ValueError(f"ip must be an address or a host's name, not {ip!r}")
-    if not isinstance(port, str | int) or isinstance(port, bool):
-        raise TypeError(f"port must be str or int, not {type(port).__name__}")
-    digits = str(port)
-    if not (digits.isascii() and digits.isdecimal()) or not 1 <= int(digits) <= 65535:
-        raise ValueError(f"port must be 1 to 65535, not {port!r}")
-    return f"ws://[{ip}]:{int(digits)}/" if ":" in ip else f"ws://{ip}:{int(digits)}/"

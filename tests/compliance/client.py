@@ -1,10 +1,15 @@
-"""Echo what a fuzzing server of the Autobahn testsuite sends, case after case: python client.py URL AGENT."""
+"""Echo what a fuzzing server of the Autobahn testsuite sends, case after case: python client.py URL AGENT.
 
+The agent is one of AGENTS: who drives the connection.
+"""
+
+import asyncio
 import json
 import sys
 from typing import Any
 
 import wsclient
+from wsclient import aio
 
 COMPRESSION = wsclient.DeflateOptions(threshold=0, server_max_window_bits=15, client_max_window_bits=15)
 DEADLINE = 60.0
@@ -24,10 +29,22 @@ def echo(url: str) -> None:
         pass  # which is what many cases are about
 
 
+async def echo_async(url: str) -> None:
+    try:
+        async with aio.connect(url, max_size=None, compression=COMPRESSION) as connection:
+            async for message in connection:
+                await connection.send(message)
+    except wsclient.ConnectionClosed:
+        pass
+
+
+AGENTS = {"wsclient-inline": echo, "wsclient-asyncio": lambda url: asyncio.run(echo_async(url))}
+
+
 def main() -> None:
     url, agent = sys.argv[1:]
     for case in range(1, ask(f"{url}/getCaseCount") + 1):
-        echo(f"{url}/runCase?case={case}&agent={agent}")
+        AGENTS[agent](f"{url}/runCase?case={case}&agent={agent}")
     assert wsclient.connect(f"{url}/updateReports?agent={agent}").wait_closed(DEADLINE), "no reports were written"
 
 

@@ -1,4 +1,4 @@
-"""Run the Autobahn testsuite against our client, then against our server.
+"""Run the Autobahn testsuite against our client, inline and (always the sample) on asyncio, then against our server.
 
 usage: run.py [all | sample] [--suite FOLDER] [--server WS_SERVER] [--out FOLDER]
 
@@ -110,9 +110,9 @@ def run(log: Path, limit: float, *command: str | Path) -> None:
         )
 
 
-def try_client(wstest: Path, out: Path, cases: list[str], limit: float) -> None:
+def try_client(wstest: Path, out: Path, cases: list[str], limit: float, agent: str) -> None:
     with fuzzing_server(wstest, out, cases) as url:
-        run(out / "client.log", limit, sys.executable, Path(__file__).with_name("client.py"), url, "wsclient-inline")
+        run(out / "client.log", limit, sys.executable, Path(__file__).with_name("client.py"), url, agent)
 
 
 def try_server(wstest: Path, out: Path, cases: list[str], limit: float, ws_server: Path) -> None:
@@ -143,8 +143,10 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("compliance: terminated"))
     wstest, cases, limit = given.suite / "bin/wstest", CASES[given.which], LIMIT[given.which]
-    try_client(wstest, given.out / "client", cases, limit)
+    try_client(wstest, given.out / "client", cases, limit, "wsclient-inline")
     fine = judge(given.out / "client/index.json", COUNT[given.which])
+    try_client(wstest, given.out / "client-asyncio", CASES["sample"], LIMIT["sample"], "wsclient-asyncio")
+    fine &= judge(given.out / "client-asyncio/index.json", COUNT["sample"])
     try_server(wstest, given.out / "server", cases, limit, given.server)
     fine &= judge(given.out / "server/index.json", COUNT[given.which])
     sys.exit(0 if fine else 1)
