@@ -510,6 +510,26 @@ async def test_send_nowait_raises_where_send_waits() -> None:
 
 
 @on_each_loop
+async def test_fragments_wait_for_a_peer_that_is_slow() -> None:
+    release = threading.Event()
+    asked: list[int] = []
+
+    def parts() -> Iterator[bytes]:
+        for i in range(3):
+            asked.append(i)
+            yield MUCH
+
+    with RawServer(stuffed(release)) as server:
+        async with aio.connect(server.url, compression=None, **narrow(server)) as connection:
+            sender = asyncio.create_task(connection.send(parts()))
+            assert not await connection.wait_closed(0.05)
+            assert asked == [0]
+            release.set()
+            await asyncio.wait_for(sender, DEADLINE)
+    assert asked == [0, 1, 2]
+
+
+@on_each_loop
 async def test_a_peer_that_reads_nothing_does_not_block_for_ever() -> None:
     release = threading.Event()
     with RawServer(stuffed(release)) as server:
