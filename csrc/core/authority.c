@@ -81,10 +81,10 @@ static int32_t parse_login(ws_authority* authority, const char* from, size_t n, 
 
 /* ---- host and port ---- */
 
-/* Decimal, 1 to 65535, nothing else; 0 if not. */
+/* Decimal, 1 to 65535, nothing else; 0 if not, and if there is nothing. */
 static uint16_t port_number(const char* from, size_t n) {
     unsigned long value = 0;
-    if (n == 0 || n > 5) return 0;
+    if (n > 5) return 0;
     for (size_t i = 0; i < n; i++) {
         if (from[i] < '0' || from[i] > '9') return 0;
         value = value * 10 + (unsigned)(from[i] - '0');

@@ -23,7 +23,6 @@ size_t ws_basic_auth_length(const char* user, const char* password) {
 }
 
 int32_t ws_basic_auth_write(const char* user, const char* password, ws_buf* out) {
-    if (!user) return WS_OK;
     size_t n = login_length(user, password);
     if (ws_buf_reserve(out, sizeof scheme + base64_length(n))) return WS_ERR_MEMORY; /* base64 ends in a NUL */
     char* login = malloc(n + 1);

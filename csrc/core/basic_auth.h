@@ -8,7 +8,7 @@
 size_t ws_basic_auth_length(const char* user, const char* password);
 
 /*
- * Append "Basic " and the credentials; nothing without a user. No password stands for an empty one. Who reserves the
+ * Append "Basic " and the credentials; there is a user. No password stands for an empty one. Who reserves the
  * room before leaves none of it behind in memory that a growing buffer gives back. 0 or WS_ERR_MEMORY.
  */
 int32_t ws_basic_auth_write(const char* user, const char* password, ws_buf* out);

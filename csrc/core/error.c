@@ -59,7 +59,7 @@ int32_t ws_error_set(ws_error* error, int32_t code, const char* format, ...) {
     va_start(args, format);
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, format, args);
-    error->text = n >= 0 ? malloc((size_t)n + 1) : NULL;
+    error->text = n > 0 ? malloc((size_t)n + 1) : NULL;
     if (error->text) {
         vsnprintf(error->text, (size_t)n + 1, format, again);
         make_printable(error->text);

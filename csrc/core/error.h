@@ -15,8 +15,8 @@ typedef struct ws_error {
 } ws_error;
 
 /*
- * Record `code` with a printf-made text and return it. The first error stays: a second call changes nothing. Control
- * characters in the text become "?", and if it is not UTF-8, so does all that is not ASCII.
+ * Record `code` with a printf-made text and return it; an empty text is none. The first error stays: a second call
+ * changes nothing. Control characters in the text become "?", and if it is not UTF-8, so does all that is not ASCII.
  */
 int32_t ws_error_set(ws_error* error, int32_t code, const char* format, ...) __attribute__((format(printf, 3, 4)));
 

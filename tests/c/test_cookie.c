@@ -140,6 +140,7 @@ static const row rows[] = {
     {"ws://h", "n=v", "ws://h/x", "n=v"},
     {"ws://h/a/b/c", "n=v; Path=/", "ws://h", "n=v"},
     {"ws://h/a/b/c", "n=v; path = /x", "ws://h/x", "n=v"},
+    {"ws://h//x", "n=v", "ws://h/y", "n=v"},
     {"ws://h/a/b/c", "n=v; Path=/x", "ws://h/x/y", "n=v"},
     {"ws://h/a/b/c", "n=v; Path=/x", "ws://h/xy", ""},
     {"ws://h/a/b/c", "n=v; Path=/x", "ws://h/X", ""},

@@ -61,6 +61,13 @@ TEST(set_records_code_and_formatted_text_and_returns_the_code) {
     ws_error_clear(&error);
 }
 
+TEST(an_empty_text_leaves_the_tables) {
+    ws_error error = {0};
+    ws_error_set(&error, WS_ERR_URL, "%s", "");
+    assert_string_equal(ws_error_text(&error), wsErrorString(WS_ERR_URL));
+    ws_error_clear(&error);
+}
+
 TEST(the_first_error_stays) {
     ws_error error = {0};
     ws_error_set(&error, WS_ERR_UTF8, "first");
@@ -130,6 +137,7 @@ int main(void) {
         cmocka_unit_test(a_number_outside_the_table_is_unknown),
         cmocka_unit_test(zero_is_no_error),
         cmocka_unit_test(set_records_code_and_formatted_text_and_returns_the_code),
+        cmocka_unit_test(an_empty_text_leaves_the_tables),
         cmocka_unit_test(the_first_error_stays),
         cmocka_unit_test(a_long_text_is_kept_whole),
         cmocka_unit_test(an_error_without_a_text_has_the_tables),

@@ -71,6 +71,8 @@ static const row rows[] = {
     {"Content-Length: 18446744073709551617\r\n", "hello", MORE, "hello"},
     {"", "hello", MORE, "hello"},
     {"Content-Length: x\r\n", "hello", MORE, "hello"},
+    {"Content-Length: :\r\n", "hello, world", MORE, "hello, world"}, /* the characters before 0 and behind 9 */
+    {"Content-Length: 1/\r\n", "hello, world", MORE, "hello, world"},
     {"Content-Length: -1\r\n", "hello", MORE, "hello"},
     {"Content-Length: +1\r\n", "hello", MORE, "hello"},
     {"Content-Length:\r\n", "hello", MORE, "hello"},
