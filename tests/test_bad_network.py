@@ -133,10 +133,17 @@ def run_all(task: Task, network: FaultProxy, faults: Sequence[Fault]) -> list[Ba
     return [future.result() for future in running]
 
 
+def all_threads() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+SANITIZERS_THREADS = all_threads() - threading.active_count()  # from the start on
+
+
 def held() -> tuple[int, int, int]:
-    """Descriptors, the system's threads, Python's."""
+    """Descriptors, threads but a sanitizer's, Python's threads."""
     gc.collect()
-    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task")), threading.active_count()
+    return len(os.listdir("/proc/self/fd")), all_threads() - SANITIZERS_THREADS, threading.active_count()
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

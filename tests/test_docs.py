@@ -65,13 +65,8 @@ def test_every_block_is_tried_here(root: Path) -> None:
 
 
 def test_any_server(root: Path, chat_server: ChatServer) -> None:
-<<<<<<< HEAD
-    for containing in ("ws.recv(timeout=5)", "def on_message(ws, message)"):
+    for containing in ("ws.recv(timeout=5)", "def on_message(ws, message)", "aio.connect("):
         said = run_python(here(block(root, "python", containing), chat_server))
-=======
-    for connect in ('wsclient.connect("ws://', "aio.connect("):
-        said = run_python(here(block(root, "python", connect), chat_server))
->>>>>>> 5f52aa4 (Chat on asyncio: AsyncWSClient; run the Autobahn testsuite against asyncio connections; describe them)
         assert said == '{"user":{"name":"Anonym"},"message":{"text":"hi","text_len":2,"info":0}}\n'
 
 
