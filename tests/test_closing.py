@@ -121,10 +121,10 @@ def test_close_ends_by_its_deadline(bad: Bad, connect: Callable[..., wsclient.Co
     connection.close()
     assert connection.state is State.CLOSED
     assert connection.fileno() == -1
-    if bad.behave is linger and not full:
-        assert connection.close_info == CloseInfo("local", 1000, "", True)
-    else:
+    if bad.behave is not linger:
         assert connection.close_info and not connection.close_info.clean
+    elif not full:  # with a backlog it depends on how much of that the peer has read
+        assert connection.close_info == CloseInfo("local", 1000, "", True)
 
 
 @pytest.mark.parametrize("timeout", [0, SHORT])

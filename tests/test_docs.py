@@ -61,11 +61,11 @@ def run_shell(command: str, root: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_block_is_tried_here(root: Path) -> None:
-    assert [len(blocks(root, language)) for language in ("python", "c", "")] == [5, 1, 5]
+    assert [len(blocks(root, language)) for language in ("python", "c", "")] == [6, 1, 5]
 
 
 def test_any_server(root: Path, chat_server: ChatServer) -> None:
-    for containing in ("ws.recv(timeout=5)", "def on_message(ws, message)", "aio.connect("):
+    for containing in ("print(ws.recv(timeout=5))", "def on_message(ws, message)", "aio.connect("):
         said = run_python(here(block(root, "python", containing), chat_server))
         assert said == '{"user":{"name":"Anonym"},"message":{"text":"hi","text_len":2,"info":0}}\n'
 
