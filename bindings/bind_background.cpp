@@ -148,7 +148,17 @@ static size_t serve_batch(Client& client) {
     }
 }
 
+// What a connection that reconnects has to say.
+static void tend(Client& client) {
+    if (!ws_session_due(client.conn) || client.on_due.is_none()) return;
+    PyObject* result = PyObject_CallNoArgs(client.on_due.ptr());
+    if (!result) PyErr_WriteUnraisable(client.on_due.ptr());
+    Py_XDECREF(result);
+}
+
 static bool serve_client(Client& client) {
+    tend(client);
+    if (!client.on_batch) return false;
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(TURN_MS);
     for (size_t served = 0; served < TURN_MESSAGES && std::chrono::steady_clock::now() < end;) {
         size_t count = client.background->dispatcher->stopping ? 0 : serve_batch(client);
@@ -199,10 +209,6 @@ static void add_to_thread(Client& client, void (*on_events)(void*), void* arg) {
     if (rc != WS_OK) raise_error(client, rc, "the connection cannot be driven in the background");
 }
 
-static void drive(Client& client) {
-    add_to_thread(client, nullptr, nullptr);
-}
-
 static void enter_background(Client& client) {
     if (!dispatcher) dispatcher = new Dispatcher(serve);
     if (!dispatcher->enter()) raise_error(client, WS_ERR_SYSTEM, "there is no thread to be had for the callbacks");
@@ -222,6 +228,17 @@ static void on_events(void* arg) {
     background->dispatcher->ready(*background);
 }
 
+// Without callbacks; one that reconnects may have something to say all the same.
+static void drive(Client& client, const py::object& connection) {
+    if (!ws_session_reconnects(client.conn)) {
+        add_to_thread(client, nullptr, nullptr);
+        return;
+    }
+    client.connection = py::weakref(connection);
+    enter_background(client);
+    add_to_thread(client, on_events, client.background.get());
+}
+
 static void dispatch(Client& client, const py::object& connection, const py::object& on_message,
                      const py::object& on_messages, const py::object& on_open, const py::object& on_close,
                      const py::object& on_raise, size_t max_queue) {
@@ -239,7 +256,7 @@ static void dispatch(Client& client, const py::object& connection, const py::obj
 }
 
 void bind_background(ClientClass& client) {
-    client.def("drive", &drive, "Have the I/O thread drive the connection.");
+    client.def("drive", &drive, py::arg("connection"), "Have the I/O thread drive the connection.");
     client.def("dispatch", &dispatch, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),
                py::arg("on_open"), py::arg("on_close"), py::arg("on_raise"), py::arg("max_queue"),
                "Have the I/O thread drive the connection, and the dispatcher call back.");

@@ -1,6 +1,8 @@
 // From the engine's error table to Python exceptions: wsclient.exceptions knows the classes, this knows the facts.
 #include "binding.hpp"
 
+#include <cstring>
+
 static py::dict no_details(const std::string& url) {
     using namespace py::literals;
     return py::dict("url"_a = url, "opened"_a = false, "closed"_a = false, "os_error"_a = 0, "http_status"_a = 0,
@@ -13,27 +15,28 @@ static py::dict details(const Client& client, const ws_failure& failure) {
     py::dict known = no_details(client.url);
     ws_close_info info;
     ws_conn_close_info(client.conn, &info);
-    size_t length;
-    const char* response = wsConnResponse(client.conn, &length);
     known["opened"] = ws_conn_opened(client.conn);
     known["closed"] = wsConnState(client.conn) >= WS_STATE_CLOSING || failure.code != 0;
     known["os_error"] = failure.os_error;
     known["http_status"] = failure.http_status;
     known["size"] = failure.size;
     known["max_size"] = failure.max_size;
-    if (response) known["response"] = py::bytes(response, length);
+    known["response"] = handshake_part(client, WS_PART_RESPONSE);
     known["received"] = close_frame(info.received, info.received_reason);
     known["sent"] = close_frame(info.sent, info.sent_reason);
     known["by"] = static_cast<int>(info.by);
     known["timings"] = timings(client);
     known["retry_after"] = wsConnRetryAfter(client.conn);
-    if (const char* body = wsConnResponseBody(client.conn, &length)) known["body"] = py::bytes(body, length);
+    py::object body = handshake_part(client, WS_PART_BODY);
+    if (!body.is_none()) known["body"] = body;
     return known;
 }
 
 static py::object make_exception(int32_t code, const char* text, const py::dict& known) {
     py::object make = py::module_::import("wsclient.exceptions").attr("from_core");
-    return make(wsErrorName(code), text, known);
+    py::object words = py::reinterpret_steal<py::object>(
+        PyUnicode_DecodeUTF8(text, static_cast<Py_ssize_t>(strlen(text)), "replace")); // it may be cut
+    return make(wsErrorName(code), words, known);
 }
 
 [[noreturn]] static void raise(const py::object& exception) {

@@ -1,11 +1,15 @@
 // Looking at a connection.
 #include "binding.hpp"
 
-static py::object head_bytes(const Client& client, const char* (*head)(wsConn*, size_t*)) {
+py::object handshake_part(const Client& client, ws_part part) {
+    std::string text;
     size_t length;
-    const char* bytes = head(client.conn, &length);
-    if (!bytes) return py::none();
-    return py::bytes(bytes, length);
+    while ((length = ws_conn_copy(client.conn, part, text.data(), text.size())) > text.size()) {
+        text.resize(length);
+    }
+    text.resize(length);
+    if (text.empty()) return py::none();
+    return py::bytes(text);
 }
 
 static py::object address(const Client& client, bool remote) {
@@ -30,7 +34,8 @@ static py::dict counters(const Client& client) {
                     "bytes_sent"_a = counted.bytes_sent, "bytes_received"_a = counted.bytes_received,
                     "pings_received"_a = counted.pings_received, "pongs_received"_a = counted.pongs_received,
                     "latency"_a = counted.latency, "ping_p50"_a = counted.ping_p50, "ping_p90"_a = counted.ping_p90,
-                    "ping_p99"_a = counted.ping_p99);
+                    "ping_p99"_a = counted.ping_p99, "reconnects"_a = counted.reconnects,
+                    "outbox_messages"_a = counted.outbox_messages, "outbox_bytes"_a = counted.outbox_bytes);
 }
 
 py::tuple timings(const Client& client) {
@@ -68,8 +73,8 @@ void bind_looking(ClientClass& client) {
     client.def("counters", &counters, "What went over the connection.");
     client.def_property_readonly("state", [](const Client& self) { return static_cast<int>(wsConnState(self.conn)); });
     client.def_property_readonly("subprotocol", [](const Client& self) { return ws_conn_subprotocol(self.conn); });
-    client.def_property_readonly("request", [](const Client& self) { return head_bytes(self, wsConnRequest); });
-    client.def_property_readonly("response", [](const Client& self) { return head_bytes(self, wsConnResponse); });
+    client.def_property_readonly("request", [](const Client& self) { return handshake_part(self, WS_PART_REQUEST); });
+    client.def_property_readonly("response", [](const Client& self) { return handshake_part(self, WS_PART_RESPONSE); });
     client.def_property_readonly("local_address", [](const Client& self) { return address(self, false); });
     client.def_property_readonly("remote_address", [](const Client& self) { return address(self, true); });
     client.def_property_readonly("close_info", &close_info);

@@ -2,10 +2,10 @@
 #include "receiving.hpp"
 #include "sending.hpp"
 
-using Ticket = std::tuple<uint64_t, uint64_t>;
+using Ticket = std::tuple<uint64_t, uint64_t, uint64_t>;
 
 static ws_ticket engine_ticket(const Ticket& ticket) {
-    return {std::get<0>(ticket), std::get<1>(ticket)};
+    return {std::get<0>(ticket), std::get<1>(ticket), std::get<2>(ticket)};
 }
 
 // ---- stepping
@@ -75,7 +75,7 @@ static py::tuple step(Client& client, bool wanted) {
     }
     bool arrived = !client.undelivered.empty() || client.closed();
     return py::make_tuple(waits.interest.fd, waits.interest.wants, waits.interest.generation, waits.due, arrived,
-                          waits.again);
+                          waits.again, ws_session_due(client.conn) != 0);
 }
 
 // ---- receiving
@@ -103,7 +103,7 @@ static std::optional<py::list> take_many(Client& client, std::optional<py::ssize
 static std::optional<Ticket> accepted(const Client& client, int32_t rc, const ws_ticket& ticket) {
     if (rc == WS_ERR_QUEUE_FULL) return std::nullopt;
     if (rc != WS_OK) raise_send(client, rc);
-    return Ticket(ticket.start, ticket.end);
+    return Ticket(ticket.start, ticket.end, ticket.number);
 }
 
 static std::optional<Ticket> offer(Client& client, const py::object& data, std::optional<bool> text,
@@ -111,8 +111,9 @@ static std::optional<Ticket> offer(Client& client, const py::object& data, std::
     Payload payload(data, text);
     int32_t type = message_type(payload, compress);
     auto length = static_cast<size_t>(payload.length);
-    ws_ticket ticket;
+    ws_ticket ticket{0, 0, 0};
     int32_t rc = unlocked_if_long(payload, [&] {
+        if (client.ahead) return wsConnSendAhead(client.conn, type, payload.bytes, length);
         return write ? ws_conn_send(client.conn, type, payload.bytes, length, &ticket)
                      : ws_conn_queue(client.conn, type, payload.bytes, length, &ticket);
     });
@@ -173,6 +174,7 @@ void bind_loop(ClientClass& client) {
         "Raise for what could not be written in time.");
     client.def("send_ping", &send_ping, py::arg("data") = py::none(), "Send a ping; its number.");
     client.def("pong_time", &pong_time, py::arg("id"), "The round trip of a ping, once its pong has come.");
+    client.def_property_readonly("has_room", [](const Client& self) { return ws_session_has_room(self.conn); });
     client.def_property_readonly("queued", [](const Client& self) { return wsConnQueued(self.conn); });
     client.def_property_readonly("opened", [](const Client& self) { return ws_conn_opened(self.conn); });
 }

@@ -10,8 +10,8 @@ class Receiving {
         if (client.receiving.exchange(true)) {
             if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
             raise_error(client, WS_ERR_CONCURRENCY,
-                        client.background ? "the messages of this connection go to its callbacks"
-                                          : "another call is receiving on this connection");
+                        client.background && client.on_batch ? "the messages of this connection go to its callbacks"
+                                                             : "another call is receiving on this connection");
         }
     }
     ~Receiving() { client.receiving = false; }
@@ -44,6 +44,7 @@ Found take_one(Client& client, const std::optional<bool>& decode, py::object* ou
         *out = as_wanted(std::move(message), decode);
         return Found::message;
     }
+    Ahead scope(client);
     Token token(client.conn);
     wsEvent event;
     if (!token) return Found::nothing;

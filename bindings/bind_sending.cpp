@@ -28,6 +28,7 @@ void give_up(const Client& client, const ws_ticket& ticket) {
     if (!ws_conn_withdraw(client.conn, &ticket)) {
         ws_conn_fail(client.conn, WS_ERR_WRITE_TIMEOUT,
                      "the peer does not read: a message could not be written in time");
+        if (ticket.number && !client.closed()) return; // it stays accepted, for the next connection
         raise_end(client);
     }
     raise_error(client, WS_ERR_WRITE_TIMEOUT, "the peer does not read: nothing of this message was sent");
@@ -49,6 +50,14 @@ static int64_t write_deadline(const Client& client) {
     return client.timeouts.write == INT64_MAX ? INT64_MAX : wsNow() + client.timeouts.write;
 }
 
+// on_open's: past the outbox.
+static void send_ahead(Client& client, const Payload& payload) {
+    auto length = static_cast<size_t>(payload.length);
+    accept(
+        client, [&] { return wsConnSendAhead(client.conn, payload.type, payload.bytes, length); },
+        write_deadline(client));
+}
+
 int32_t message_type(const Payload& payload, const std::optional<bool>& compress) {
     if (!compress) return payload.type;
     return payload.type | (*compress ? WS_COMPRESS : WS_PLAIN);
@@ -57,6 +66,7 @@ int32_t message_type(const Payload& payload, const std::optional<bool>& compress
 static void send_message(Client& client, const py::object& data, std::optional<bool> text,
                          std::optional<bool> compress) {
     Payload payload(data, text);
+    if (client.ahead) return send_ahead(client, payload);
     int32_t type = message_type(payload, compress);
     ws_ticket ticket;
     int64_t deadline = write_deadline(client);
@@ -86,7 +96,11 @@ static void send_fragment(Client& client, const py::object& data, std::optional<
 // Queue one of many: nothing is written until the limit is reached or all are queued.
 static ws_ticket queue_one(Client& client, py::handle data) {
     Payload payload(data, std::nullopt);
-    ws_ticket ticket;
+    ws_ticket ticket{0, 0, 0};
+    if (client.ahead) {
+        send_ahead(client, payload);
+        return ticket;
+    }
     auto queue = [&] {
         int32_t rc =
             ws_conn_queue(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
@@ -102,14 +116,14 @@ static void send_many(Client& client, const py::iterable& items) {
         wsConn* conn;
         ~Flush() { ws_conn_flush(conn); }
     };
-    ws_ticket last{0, 0};
+    ws_ticket last{0, 0, 0};
     {
         Flush flush{client.conn};
         for (py::handle item : items) {
             last = queue_one(client, item);
         }
     }
-    if (last.end) await_written(client, last, write_deadline(client));
+    if (last.end || last.number) await_written(client, last, write_deadline(client));
 }
 
 uint64_t send_ping(Client& client, const std::optional<py::bytes>& data) {
@@ -123,11 +137,20 @@ uint64_t send_ping(Client& client, const std::optional<py::bytes>& data) {
     return id;
 }
 
+// A connection that reconnects is waited for.
+static void await_open(Client& client, int64_t deadline) {
+    if (client.ahead || wsConnState(client.conn) != WS_STATE_CONNECTING) return;
+    auto open = [&] { return wsConnState(client.conn) != WS_STATE_CONNECTING; };
+    if (!client.wait_until(open, deadline)) raise_error(client, WS_ERR_PING_TIMEOUT);
+}
+
 static double ping(Client& client, const std::optional<py::bytes>& data, std::optional<double> timeout) {
     double seconds = -1;
+    int64_t deadline = deadline_after(timeout);
+    if (ws_session_reconnects(client.conn)) await_open(client, deadline);
     uint64_t id = send_ping(client, data);
     auto decided = [&] { return (seconds = ws_conn_pong_time(client.conn, id)) >= 0 || client.closed(); };
-    if (!client.wait_until(decided, deadline_after(timeout))) raise_error(client, WS_ERR_PING_TIMEOUT);
+    if (!client.wait_until(decided, deadline)) raise_error(client, WS_ERR_PING_TIMEOUT);
     if (seconds < 0) raise_end(client);
     return seconds;
 }

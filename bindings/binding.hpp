@@ -13,3 +13,4 @@ void bind_closing(ClientClass& client);
 void bind_looking(ClientClass& client);
 void bind_loop(ClientClass& client);
 void bind_background(ClientClass& client);
+void bind_reconnecting(ClientClass& client);

@@ -25,9 +25,33 @@ int64_t option_timeout(const std::optional<double>& seconds, const char* name) {
 Client::Client(wsConn* engine, const std::string& url_text, const Timeouts& given)
     : conn(engine), url(url_text), timeouts(given) {}
 
+Client::Client(const py::object& of)
+    : conn(of.cast<Client&>().conn), url(of.cast<Client&>().url), timeouts(of.cast<Client&>().timeouts), ahead(true),
+      lender(of) {}
+
 Client::~Client() {
+    if (ahead) return;
     leave_background(*this);
     wsConnFree(conn);
+}
+
+void Client::tend() {
+    if (on_due.is_none() || background) return;
+    unsigned long none = 0;
+    if (!tending.compare_exchange_strong(none, PyThread_get_thread_ident())) {
+        if (none == PyThread_get_thread_ident()) {
+            raise_error(*this, WS_ERR_CONCURRENCY, "in on_open, use the connection that it was called with");
+        }
+        return; // another thread does
+    }
+    py::object callable = on_due;
+    try {
+        callable();
+    } catch (py::error_already_set&) {
+        tending = 0;
+        throw;
+    }
+    tending = 0;
 }
 
 py::object close_frame(uint16_t code, const char* reason) {

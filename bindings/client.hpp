@@ -48,6 +48,7 @@ struct Background; // see dispatcher.hpp
 class Client {
   public:
     Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
+    explicit Client(const py::object& lender); // the same connection, for on_open
     ~Client();
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
@@ -60,10 +61,16 @@ class Client {
     uint64_t bytes_received = 0; // when an event loop stepped last
     bool busy = false;           // that step brought much
 
+    const bool ahead = false;              // on_open's: past the outbox
+    std::atomic<unsigned long> tending{0}; // the thread that looks after what is due
+    void tend();                           // look after it here, if something is
+
     // The callables stay where the garbage collector can visit them; on_batch captures only this handle.
     py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
-               on_raise = py::none();
-    std::array<py::object*, 5> callables() { return {&on_message, &on_messages, &on_open, &on_close, &on_raise}; }
+               on_raise = py::none(), on_due = py::none(), lender = py::none();
+    std::array<py::object*, 7> callables() {
+        return {&on_message, &on_messages, &on_open, &on_close, &on_raise, &on_due, &lender};
+    }
     std::function<void(const Batch&)> on_batch;
     std::deque<Delivery> undelivered; // left over when a callback ended listening by an exception
 
@@ -76,6 +83,18 @@ class Client {
     template <class Done> bool wait_until(Done done, int64_t deadline, bool for_events = false);
 
     bool closed() const { return wsConnState(conn) == WS_STATE_CLOSED; }
+};
+
+// For a scope, this thread is on_open's if the client is.
+class Ahead {
+  public:
+    explicit Ahead(const Client& client) : before(ws_session_is_ahead()) { ws_session_go_ahead(client.ahead); }
+    ~Ahead() { ws_session_go_ahead(before); }
+    Ahead(const Ahead&) = delete;
+    Ahead& operator=(const Ahead&) = delete;
+
+  private:
+    const bool before;
 };
 
 // Holds the owner token for a scope, if it was free.
@@ -114,6 +133,9 @@ py::object end_exception(const Client& client);
 // A close frame for Python: (code, reason), None if there was none.
 py::object close_frame(uint16_t code, const char* reason);
 
+// A text of the opening handshake, None if it is not there.
+py::object handshake_part(const Client& client, ws_part part);
+
 // Seconds that resolving, TCP, proxy, TLS and upgrade took.
 py::tuple timings(const Client& client);
 
@@ -121,6 +143,7 @@ py::tuple timings(const Client& client);
 [[noreturn]] void raise_unconnected(const std::string& url, int32_t code, const char* text);
 
 template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool for_events) {
+    Ahead scope(*this);
     while (!done()) {
         int64_t now = wsNow();
         bool last = deadline - now <= longest_turn;
@@ -131,6 +154,7 @@ template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool 
             stay_if_given_up();
         }
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+        if (ws_session_due(conn)) tend();
         if (rc == WS_ERR_RECEIVE_TIMEOUT && last) return done();
         if (rc != WS_OK && rc != WS_ERR_INTERRUPTED && rc != WS_ERR_RECEIVE_TIMEOUT) raise_error(*this, rc);
     }

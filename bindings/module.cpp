@@ -13,4 +13,5 @@ PYBIND11_MODULE(_core, m) {
     bind_looking(client);
     bind_loop(client);
     bind_background(client);
+    bind_reconnecting(client);
 }

@@ -139,6 +139,50 @@ template <auto member> static void set_tls(Options& options, py::handle value, c
     }
 }
 
+// ---- reconnecting
+
+using ReconnectSetter = void (*)(Options&, py::handle, const char*);
+
+template <auto member> static void set_delay(Options& options, py::handle value, const char* name) {
+    options.engine.reconnect.*member = engine_timeout(timeout(value, name));
+}
+
+template <auto member> static void set_number(Options& options, py::handle value, const char* name) {
+    options.engine.reconnect.*member =
+        as<std::remove_reference_t<decltype(options.engine.reconnect.*member)>>(value, name);
+}
+
+static void set_greeting(Options& options, py::handle value, const char* name) {
+    for (const auto& [text, data] : as<std::vector<std::pair<bool, std::string>>>(value, name)) {
+        options.greeting.push_back({text ? WS_TEXT : WS_BINARY, options.keep_bytes(data), data.size()});
+    }
+}
+
+static const std::map<std::string, ReconnectSetter> reconnect_setters{
+    {"initial_delay", set_delay<&wsReconnect::initialDelay>},
+    {"max_delay", set_delay<&wsReconnect::maxDelay>},
+    {"max_time", set_delay<&wsReconnect::maxTime>},
+    {"max_attempts", set_number<&wsReconnect::maxAttempts>},
+    {"steady_after", set_delay<&wsReconnect::steadyAfter>},
+    {"at_most_once", set_number<&wsReconnect::atMostOnce>},
+    {"outbox_messages", set_number<&wsReconnect::outboxMessages>},
+    {"outbox_bytes", set_number<&wsReconnect::outboxBytes>},
+    {"greeting", set_greeting},
+    {"asks", set_number<&wsReconnect::asks>},
+    {"ask_timeout", set_delay<&wsReconnect::askTimeout>},
+};
+
+static void set_reconnect(Options& options, py::handle value, const char* name) {
+    if (value.is_none()) return;
+    if (!py::isinstance<py::dict>(value)) throw py::type_error(std::string(name) + " has the wrong type");
+    options.engine.reconnect.enabled = 1;
+    for (const auto& [key, setting] : py::reinterpret_borrow<py::dict>(value)) {
+        auto setter = reconnect_setters.find(std::string(py::str(key)));
+        if (setter == reconnect_setters.end()) throw py::type_error("no such option: " + std::string(py::str(key)));
+        setter->second(options, setting, setter->first.c_str());
+    }
+}
+
 // ---- all of them
 
 static const Setters setters{
@@ -168,6 +212,7 @@ static const Setters setters{
     {"unix", set_text<&wsOptions::unixPath>},
     {"local_address", set_local_address},
     {"socket_options", set_socket_options},
+    {"reconnect", set_reconnect},
     {"max_redirects",
      [](Options& options, py::handle value, const char* name) {
          auto most = as<int32_t>(value, name);
@@ -187,6 +232,8 @@ Options::Options(const std::string& url, const py::kwargs& given) {
     engine.headerCount = headers.size();
     engine.subprotocols = subprotocols.data();
     engine.subprotocolCount = subprotocols.size();
+    engine.reconnect.greeting = greeting.data();
+    engine.reconnect.greetingCount = greeting.size();
     engine.socketOptions = socket_options.data();
     engine.socketOptionCount = socket_options.size();
 }

@@ -25,6 +25,7 @@ class Options {
     std::vector<wsHeader> headers;
     std::vector<const char*> subprotocols;
     std::vector<wsSocketOption> socket_options;
+    std::vector<wsMessage> greeting;
 
   private:
     std::deque<std::string> texts;

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wsclient import ClientOptions, TLSOptions
+from wsclient import ClientOptions, ReconnectPolicy, TLSOptions
 
 
 def rows(root: Path) -> list[list[str]]:
@@ -29,17 +29,17 @@ def members(root: Path, struct: str) -> list[str]:
 
 
 def test_every_option_has_its_row(root: Path) -> None:
-    options = {field.name for cls in (ClientOptions, TLSOptions) for field in dataclasses.fields(cls)}
+    options = {field.name for cls in (ClientOptions, TLSOptions, ReconnectPolicy) for field in dataclasses.fields(cls)}
     found = named(root, 0)
     assert set(found) == options
     assert len(found) == len(options)
 
 
-@pytest.mark.parametrize("struct", ["wsOptions", "wsTls"])
+@pytest.mark.parametrize("struct", ["wsOptions", "wsTls", "wsReconnect"])
 def test_every_member_has_its_row(root: Path, struct: str) -> None:
     found = named(root, 1)
     for member in members(root, struct):
-        if member not in ("size", "url"):
+        if member not in ("size", "url", "enabled"):
             assert member in found, member
 
 

@@ -21,7 +21,8 @@ static int32_t conn_init(wsConn* conn, const wsOptions* options) {
     int32_t rc = ws_settings_init(&conn->settings, options, &conn->failure);
     if (rc) return rc;
     conn->deadline = INT64_MAX;
-    return ws_conn_start_protocol(conn);
+    rc = ws_session_new(&options->reconnect, &conn->session, &conn->failure);
+    return rc ? rc : ws_conn_start_protocol(conn);
 }
 
 int32_t ws_conn_start_protocol(wsConn* conn) {
@@ -85,6 +86,7 @@ void wsConnFree(wsConn* conn) {
     ws_error_clear(&conn->failure);
     ws_error_clear(&conn->write_failure);
     ws_settings_free(&conn->settings);
+    ws_session_free(conn->session);
     ws_mutex_free(&conn->mutex);
     free(conn);
 }
@@ -154,6 +156,7 @@ bool ws_conn_write_out(wsConn* conn) {
     if (!conn->transport.ops || conn->write_broken) return false;
     for (;;) {
         const uint8_t* from = ws_writer_output(&conn->protocol.writer, &n);
+        if (n == 0 && conn->session && ws_session_pump(conn, conn->settings.write_limit)) continue;
         if (n == 0 && !conn->transport.ops->unsent(&conn->transport)) return any;
         ssize_t written = conn->transport.ops->write(&conn->transport, from, n);
         if (written == -EAGAIN) return any;
@@ -209,6 +212,7 @@ void ws_conn_drop_socket(wsConn* conn) {
 static void let_go_of_transport(wsConn* conn) {
     if (!conn->transport.ops) return;
     if (conn->keep_socket) {
+        if (conn->kept.ops) conn->kept.ops->close(&conn->kept);
         conn->kept = conn->transport;
     } else {
         conn->transport.ops->close(&conn->transport);
@@ -218,15 +222,18 @@ static void let_go_of_transport(wsConn* conn) {
 
 void ws_conn_finish(wsConn* conn, const ws_error* error) {
     ws_conn_lock(conn);
-    if (conn->state == WS_STATE_CONNECTING) ws_conn_note_times(conn);
+    bool opening = conn->state == WS_STATE_CONNECTING;
+    if (opening && !(conn->session && ws_session_pauses(conn))) ws_conn_note_times(conn);
     if (error) ws_conn_set_failure(conn, error);
     conn->close_info.clean = !conn->failure.code && conn->close_info.received && conn->close_info.sent;
     if (conn->io) ws_io_unwatch(conn->io);
     let_go_of_transport(conn);
-    conn->deadline = INT64_MAX;
-    conn->ended = true;
-    conn->close_pending = true;
-    conn->state = WS_STATE_CLOSED;
+    if (!conn->session || !ws_session_fell(conn)) {
+        conn->deadline = INT64_MAX;
+        conn->ended = true;
+        conn->close_pending = true;
+        conn->state = WS_STATE_CLOSED;
+    }
     ws_conn_wake_waiters(conn);
     ws_conn_unlock(conn);
     ws_dial_free(&conn->dial);

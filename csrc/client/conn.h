@@ -16,6 +16,7 @@
 #include "client/keepalive.h"
 #include "client/pings.h"
 #include "client/redirects.h"
+#include "client/session.h"
 #include "client/settings.h"
 #include "core/protocol.h"
 #include "net/forks.h"
@@ -33,11 +34,12 @@ struct wsConn {
     ws_settings settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
     ws_mutex mutex;
-    atomic_int state;   /* wsState; changed under the mutex */
-    atomic_int waiting; /* how many waiters there are */
-    atomic_bool wanted; /* a waiter found the token taken */
-    atomic_bool missed; /* the I/O thread did */
-    atomic_bool driven; /* `io` is not NULL, for who has no mutex */
+    atomic_int state;    /* wsState; changed under the mutex */
+    atomic_int waiting;  /* how many waiters there are */
+    atomic_bool wanted;  /* a waiter found the token taken */
+    atomic_bool missed;  /* the I/O thread did */
+    atomic_bool driven;  /* `io` is not NULL, for who has no mutex */
+    ws_session* session; /* NULL: it does not reconnect */
     ws_fork_listener forks;
     bool torn;             /* a child's copy of what another thread was changing: not to be freed */
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
@@ -154,6 +156,9 @@ bool ws_conn_redirected(wsConn* conn);
 
 /* The upgrade is refused, and the body that says why is on its way: it gets a moment. By the token's owner. */
 void ws_conn_await_body(wsConn* conn);
+
+/* wsConnRetryAfter with the mutex held. (conn_look.c) */
+int64_t ws_conn_retry_after(const wsConn* conn);
 
 /* The URL of the request: settings' or where a redirect has led. */
 static inline const ws_url* ws_conn_url(const wsConn* conn) {

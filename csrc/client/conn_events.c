@@ -10,12 +10,20 @@ static void count(_Atomic uint64_t* counter, uint64_t n) {
 
 /* ---- what the protocol says ---- */
 
-static void opened(wsConn* conn) {
+/* False: the program has its part to do first. */
+static bool opened(wsConn* conn) {
+    bool open = true;
     ws_conn_lock(conn);
     ws_conn_note_times(conn);
-    conn->state = WS_STATE_OPEN;
-    conn->deadline = INT64_MAX;
+    if (conn->session) {
+        open = ws_session_upgraded(conn);
+        ws_conn_write_out(conn);
+    } else {
+        conn->state = WS_STATE_OPEN;
+        conn->deadline = INT64_MAX;
+    }
     ws_conn_unlock(conn);
+    return open;
 }
 
 static void answer_ping(wsConn* conn, const ws_event* event) {
@@ -29,7 +37,10 @@ static void answer_ping(wsConn* conn, const ws_event* event) {
 static void take_pong(wsConn* conn, const ws_event* event) {
     count(&conn->pongs_received, 1);
     ws_conn_lock(conn);
-    if (ws_pings_answer(&conn->pings, event->data, event->len, ws_sys_nanos())) ws_conn_wake_waiters(conn);
+    if (ws_pings_answer(&conn->pings, event->data, event->len, ws_sys_nanos())) {
+        if (conn->session) ws_session_proved(conn);
+        ws_conn_wake_waiters(conn);
+    }
     ws_conn_unlock(conn);
 }
 
@@ -73,7 +84,7 @@ static bool digest(wsConn* conn, const ws_event* event, wsEvent* out) {
     if (!is_message) conn->stirred = true;
     switch (event->type) {
     case WS_PROTOCOL_OPEN:
-        opened(conn);
+        if (!opened(conn)) return false;
         break;
     case WS_PROTOCOL_TEXT:
     case WS_PROTOCOL_BINARY:
@@ -140,12 +151,14 @@ static void there_will_be_room(wsConn* conn) {
 }
 
 bool ws_conn_has_events(const wsConn* conn) {
+    if (conn->session && ws_session_holds_back(conn)) return false;
     return conn->inbox.first || conn->unparsed || conn->close_pending;
 }
 
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     size_t n = 0;
     ws_inbox_forget(&conn->inbox);
+    if (conn->session && ws_session_holds_back(conn)) return 0;
     if (inbox_full(conn)) there_will_be_room(conn);
     while (n < max && ws_inbox_pop(&conn->inbox, &out[n])) {
         n++;
@@ -161,13 +174,13 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
 /* ---- what nobody asked for ---- */
 
 bool ws_conn_wants_bytes(const wsConn* conn) {
-    return !inbox_full(conn) || conn->state == WS_STATE_CLOSING;
+    return !inbox_full(conn) || (conn->state == WS_STATE_CLOSING && !conn->session);
 }
 
 /* Keep a message for later. What is surplus while closing is dropped: nobody may ask any more. */
 static int32_t keep(wsConn* conn, const wsEvent* event) {
     if (event->type == WS_EVENT_PING || event->type == WS_EVENT_PONG) return WS_OK;
-    if (conn->state == WS_STATE_CLOSING && inbox_full(conn)) return WS_OK;
+    if (conn->state == WS_STATE_CLOSING && inbox_full(conn) && !conn->session) return WS_OK;
     conn->stirred = true;
     return ws_inbox_push(&conn->inbox, event);
 }

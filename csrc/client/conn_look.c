@@ -1,4 +1,5 @@
 /* Looking at a connection. */
+#include <stdio.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -12,7 +13,8 @@ wsState wsConnState(wsConn* conn) {
 }
 
 bool ws_conn_opened(wsConn* conn) {
-    return wsConnState(conn) != WS_STATE_CONNECTING && conn->protocol.phase == WS_PHASE_FRAMES;
+    if (wsConnState(conn) == WS_STATE_CONNECTING) return false;
+    return conn->session ? conn->session->opened != 0 : conn->protocol.phase == WS_PHASE_FRAMES;
 }
 
 /* What is wrong with it: what broke it, or will once the reader is there. */
@@ -30,8 +32,8 @@ const char* wsConnError(wsConn* conn) {
 void ws_conn_failure(wsConn* conn, ws_failure* failure) {
     ws_conn_lock(conn);
     const ws_error* error = wrong(conn);
-    *failure = (ws_failure){error->code, error->os_error, error->http_status,
-                            error->size, error->max_size, ws_error_text(error)};
+    *failure = (ws_failure){error->code, error->os_error, error->http_status, error->size, error->max_size, ""};
+    snprintf(failure->text, sizeof failure->text, "%s", ws_error_text(error));
     ws_conn_unlock(conn);
 }
 
@@ -39,6 +41,20 @@ void ws_conn_close_info(wsConn* conn, ws_close_info* info) {
     ws_conn_lock(conn);
     *info = conn->close_info;
     ws_conn_unlock(conn);
+}
+
+/* Is the answer there, and will it stay for a while? */
+static bool answered(wsConn* conn) {
+    return wsConnState(conn) != WS_STATE_CONNECTING || (conn->session && ws_session_pauses(conn));
+}
+
+size_t ws_conn_copy(wsConn* conn, ws_part part, void* out, size_t room) {
+    const ws_buf* bufs[] = {&conn->request, &conn->protocol.head, &conn->protocol.body};
+    ws_conn_lock(conn);
+    size_t length = part == WS_PART_REQUEST || answered(conn) ? ws_buf_len(bufs[part]) : 0;
+    if (length && length <= room) memcpy(out, ws_buf_head(bufs[part]), length);
+    ws_conn_unlock(conn);
+    return length;
 }
 
 static const char* text_of(const ws_buf* buf, size_t* length) {
@@ -62,13 +78,20 @@ const char* wsConnResponseBody(wsConn* conn, size_t* length) {
     return arrived ? text_of(&conn->protocol.body, length) : NULL;
 }
 
-int64_t wsConnRetryAfter(wsConn* conn) {
-    size_t length;
+int64_t ws_conn_retry_after(const wsConn* conn) {
     ws_http_head head;
     int64_t seconds;
-    const char* text = wsConnResponse(conn, &length);
-    if (!text || ws_http_parse_response(&head, text, length)) return -1;
+    const ws_buf* text = &conn->protocol.head;
+    size_t length = ws_buf_len(text);
+    if (length == 0 || ws_http_parse_response(&head, (const char*)ws_buf_head(text), length)) return -1;
     return ws_http_retry_after(&head, (int64_t)conn->read_time, &seconds) ? seconds : -1;
+}
+
+int64_t wsConnRetryAfter(wsConn* conn) {
+    ws_conn_lock(conn);
+    int64_t seconds = answered(conn) ? ws_conn_retry_after(conn) : -1;
+    ws_conn_unlock(conn);
+    return seconds;
 }
 
 const char* wsConnUrl(wsConn* conn) {
@@ -141,5 +164,10 @@ void ws_conn_counters(wsConn* conn, ws_counters* counters) {
                               .ping_p50 = ws_round_trips_quantile(trips, 0.5),
                               .ping_p90 = ws_round_trips_quantile(trips, 0.9),
                               .ping_p99 = ws_round_trips_quantile(trips, 0.99)};
+    if (conn->session) {
+        counters->reconnects = conn->session->reconnects;
+        counters->outbox_messages = conn->session->outbox.count;
+        counters->outbox_bytes = conn->session->outbox.bytes;
+    }
     ws_conn_unlock(conn);
 }

@@ -40,7 +40,9 @@ static int32_t make_plan(wsConn* conn, ws_error* error) {
 /* Begin; the times of dials before, which redirects have led away from, are added to. */
 static int32_t dial(wsConn* conn, ws_error* error) {
     int32_t rc = make_plan(conn, error);
-    return rc ? rc : ws_dial_start(&conn->dial, &conn->plan, conn->spent, error);
+    if (!rc) rc = ws_dial_start(&conn->dial, &conn->plan, conn->spent, error);
+    conn->dial.generation = conn->generation + 1;
+    return rc;
 }
 
 /* The first step: its time is when the clock of open_timeout starts. */
@@ -118,9 +120,7 @@ static int32_t ask_again(wsConn* conn, ws_error* error) {
     ws_protocol_free(&conn->protocol);
     int32_t rc = ws_conn_start_protocol(conn);
     ws_conn_unlock(conn);
-    if (!rc) rc = dial(conn, error);
-    conn->dial.generation = conn->generation + 1;
-    return rc;
+    return rc ? rc : dial(conn, error);
 }
 
 bool ws_conn_redirected(wsConn* conn) {

@@ -43,10 +43,12 @@ static int32_t write_part(ws_writer* writer, int32_t type, const void* data, siz
 /* With the mutex held. */
 static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length, part which, ws_ticket* ticket) {
     if (!type_ok(type) || (!data && length)) return WS_ERR_ARGUMENT;
+    if (conn->session) return which == WHOLE ? ws_session_send(conn, type, data, length, ticket) : WS_ERR_ARGUMENT;
     int32_t rc = check_open(conn);
     if (rc) return rc;
     ws_writer* writer = &conn->protocol.writer;
     if (ws_buf_len(&writer->out) > conn->settings.write_limit) return WS_ERR_QUEUE_FULL;
+    ticket->number = 0;
     ticket->start = which == WHOLE ? position(conn) : 0; /* a part of a message cannot be taken back */
     rc = write_part(writer, type, data, length, which);
     ticket->end = position(conn);
@@ -114,25 +116,35 @@ uint64_t ws_conn_written_up_to(const wsConn* conn) {
     return position(conn) - ws_buf_len(&conn->protocol.writer.out);
 }
 
-int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
-    ws_conn_lock(conn);
+static int32_t is_written(wsConn* conn, const ws_ticket* ticket) {
     bool inside = conn->transport.ops && conn->transport.ops->unsent(&conn->transport);
     int32_t rc = ws_conn_written_up_to(conn) >= ticket->end && !inside;
     if (rc == 0 && (conn->state == WS_STATE_CLOSED || conn->write_broken)) {
         rc = conn->failure.code ? conn->failure.code : WS_ERR_LOST;
     }
+    return rc;
+}
+
+int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    int32_t rc = ticket->number ? ws_session_written(conn, ticket) : is_written(conn, ticket);
     ws_conn_unlock(conn);
     return rc;
 }
 
-bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
-    ws_conn_lock(conn);
+static bool withdraw(wsConn* conn, const ws_ticket* ticket) {
     bool untouched = ticket->start >= ws_conn_written_up_to(conn) && ticket->end == position(conn);
     if (untouched) {
         ws_writer_take_back(&conn->protocol.writer, (size_t)(ticket->end - ticket->start));
         conn->messages_sent--;
         ws_conn_wake_waiters(conn); /* there is room again */
     }
+    return untouched;
+}
+
+bool ws_conn_withdraw(wsConn* conn, const ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    bool untouched = ticket->number ? ws_session_withdraw(conn, ticket) : withdraw(conn, ticket);
     ws_conn_unlock(conn);
     return untouched;
 }
@@ -200,7 +212,9 @@ int32_t ws_conn_close(wsConn* conn, uint16_t code, const char* reason, size_t le
     ws_conn_lock(conn);
     bool connecting = conn->state == WS_STATE_CONNECTING;
     if (conn->state == WS_STATE_OPEN && !conn->aborted) {
+        if (conn->session) ws_session_pump(conn, SIZE_MAX);
         rc = ws_conn_begin_close(conn, WS_BY_US, code, reason, length, timeout);
+        if (rc == WS_OK && conn->session) ws_session_stop(conn);
         if (rc == WS_OK) ws_conn_wake_waiters(conn);
         ws_conn_call_driver(conn);
     }

@@ -27,6 +27,7 @@ static void stream_ended(wsConn* conn, ssize_t how) {
     if (how < 0 && !conn->refused) {
         ws_conn_explain(conn, how, &error);
     } else {
+        if (conn->session) conn->session->cut_off = conn->protocol.phase == WS_PHASE_HEAD;
         ws_protocol_end(&conn->protocol);
     }
     ws_conn_finish(conn, error.code && !conn->refused ? &error : &conn->protocol.error);
@@ -149,12 +150,15 @@ static bool step(wsConn* conn, int64_t now, uint32_t budget) {
     if (opening && conn->state == WS_STATE_OPEN) return true;
     if (keep_deadlines(conn, now)) return true;
     if (conn->ended) return any;
-    if (!conn->transport.ops) return ws_conn_open_step(conn, now);
+    if (conn->session && ws_session_pauses(conn)) any |= ws_session_step(conn, now);
+    if (conn->session && ws_session_down(conn)) return any;
+    if (!conn->transport.ops) return ws_conn_open_step(conn, now) || any;
     ws_conn_lock(conn);
     any |= ws_conn_write_out(conn);
     ws_conn_unlock(conn);
     any |= read_in(conn, now, budget, &drained);
     if (drained) any |= keep_alive(conn, now);
+    if (conn->session && conn->state == WS_STATE_OPEN) any |= ws_session_prove_due(conn, now);
     return any;
 }
 
@@ -187,10 +191,13 @@ size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max) {
 
 int64_t ws_conn_next_deadline(wsConn* conn) {
     if (conn->ended) return INT64_MAX;
+    int64_t of_session = conn->session ? ws_session_deadline(conn) : INT64_MAX;
+    if (conn->session && ws_session_down(conn)) return conn->aborted ? 0 : of_session;
     if (!conn->started) return 0;
     ws_conn_lock(conn);
     int64_t deadline = conn->aborted ? 0 : conn->deadline;
     ws_conn_unlock(conn);
+    deadline = earlier(deadline, of_session);
     if (!conn->transport.ops) return earlier(deadline, ws_dial_deadline(&conn->dial));
     bool judged = conn->state == WS_STATE_OPEN && ws_conn_wants_bytes(conn); /* what we do not read, we cannot miss */
     return judged ? earlier(deadline, ws_keepalive_due(&conn->keepalive, &conn->settings.keepalive)) : deadline;
@@ -274,5 +281,10 @@ void ws_conn_fail(wsConn* conn, int32_t code, const char* text) {
 }
 
 void wsConnAbort(wsConn* conn) {
+    if (conn->session) {
+        ws_conn_lock(conn);
+        if (conn->state != WS_STATE_CLOSED) ws_session_stop(conn);
+        ws_conn_unlock(conn);
+    }
     ws_conn_fail(conn, WS_ERR_CLOSED, "connection broken off by this side");
 }

@@ -105,9 +105,9 @@ void ws_io_stop(void);
 
 /* -- sending that can be waited for -- */
 
-/* Where a message stands in the stream of bytes that we send. */
+/* Where a message stands in the stream of bytes that we send; `number`: in the outbox, 0 without one. */
 typedef struct ws_ticket {
-    uint64_t start, end;
+    uint64_t start, end, number;
 } ws_ticket;
 
 /*
@@ -137,6 +137,41 @@ int32_t ws_conn_ping(wsConn* conn, const void* data, size_t length, uint64_t* id
 /* The round trip in seconds, negative while the pong (its own or a later one's) has not come. */
 double ws_conn_pong_time(wsConn* conn, uint64_t id);
 
+/* -- reconnecting -- */
+
+bool ws_session_reconnects(const wsConn* conn);
+
+/* Would a message be accepted now, or refused for good? Of a connection that reconnects. */
+bool ws_session_has_room(wsConn* conn);
+
+/* What somebody should look after, as bits. */
+enum {
+    WS_DUE_ASK = 1 /* wsConnAsked */,
+    WS_DUE_DOWN = 2 /* it will be opened anew */,
+    WS_DUE_LOST = 4 /* wsConnLost */
+};
+
+/* 0 for a connection that does not reconnect. Taking clears it. Any thread. */
+int32_t ws_session_due(wsConn* conn);
+int32_t ws_session_take_due(wsConn* conn);
+
+/* wsConnAnswer with words for why not, which are copied; NULL: none. */
+int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char* text);
+
+/* How long the present pause is, in ms. */
+int64_t ws_session_pause(wsConn* conn);
+
+/*
+ * From now on this thread is on_open's: ws_conn_next and those who wait for it find what comes on the new connection,
+ * and nobody else does until WS_ASK_OPEN is answered.
+ */
+void ws_session_go_ahead(bool on_open);
+bool ws_session_is_ahead(void);
+
+/* The number of the last message accepted; has everything up to one provably arrived, or is it lost: 1, else 0. */
+uint64_t ws_session_newest(wsConn* conn);
+int32_t ws_session_flushed(wsConn* conn, uint64_t number);
+
 /* -- closing -- */
 
 /* wsConnClose with a deadline of its own: `timeout` in ms, INT64_MAX for none. */
@@ -162,16 +197,22 @@ void ws_conn_close_info(wsConn* conn, ws_close_info* info);
 /* Break off because of `code` (a WS_ERR_...): as wsConnAbort, with that as the error. */
 void ws_conn_fail(wsConn* conn, int32_t code, const char* text);
 
-/* What broke the connection: copied out, 0 where a part does not apply. `text` as wsConnError. */
+/* What broke the connection: copied out, 0 where a part does not apply. */
 typedef struct ws_failure {
     int32_t code;
     int os_error;
     int http_status;
     uint64_t size, max_size;
-    const char* text; /* valid until wsConnFree */
+    char text[512]; /* as wsConnError, cut to size */
 } ws_failure;
 
 void ws_conn_failure(wsConn* conn, ws_failure* failure);
+
+/* Texts of the opening handshake. */
+typedef enum ws_part { WS_PART_REQUEST, WS_PART_RESPONSE, WS_PART_BODY } ws_part;
+
+/* How long it is, 0: not there. Copied to `out` if it fits into `room`. Any thread, also while it reconnects. */
+size_t ws_conn_copy(wsConn* conn, ws_part part, void* out, size_t room);
 
 /* The agreed subprotocol, NULL for none. Valid until wsConnFree. */
 const char* ws_conn_subprotocol(wsConn* conn);
@@ -186,6 +227,8 @@ typedef struct ws_counters {
     uint64_t pings_received, pongs_received;
     double latency;                      /* the last round trip, seconds; 0 before the first */
     double ping_p50, ping_p90, ping_p99; /* what half, 90 and 99 percent of them did not exceed, within an eighth */
+    uint64_t reconnects;
+    uint64_t outbox_messages, outbox_bytes; /* accepted, and not yet proved to have arrived */
 } ws_counters;
 
 void ws_conn_counters(wsConn* conn, ws_counters* counters);

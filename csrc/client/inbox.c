@@ -51,6 +51,19 @@ void ws_inbox_forget(ws_inbox* inbox) {
     inbox->out = NULL;
 }
 
+void ws_inbox_append(ws_inbox* inbox, ws_inbox* from) {
+    ws_inbox_forget(from);
+    if (!from->first) return;
+    if (inbox->last) {
+        inbox->last->next = from->first;
+    } else {
+        inbox->first = from->first;
+    }
+    inbox->last = from->last;
+    inbox->bytes += from->bytes;
+    *from = (ws_inbox){0};
+}
+
 void ws_inbox_free(ws_inbox* inbox) {
     free_items(inbox->out);
     free_items(inbox->first);

@@ -239,7 +239,7 @@ static bool have_turn(ws_io_entry* entry) {
     bool more = step_on(entry, &any);
     watch(entry);
     set_deadline(entry, any);
-    bool events = ws_conn_has_events(conn);
+    bool events = ws_conn_has_events(conn) || ws_session_due(conn);
     bool ended = conn->ended;
     ws_conn_release(conn);
     if (more) {

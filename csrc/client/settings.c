@@ -47,16 +47,16 @@ static int32_t read_deflate(ws_settings* settings, const wsDeflate* deflate, ws_
 }
 
 /* False if there was no memory. What could be copied is in place to be freed. */
-static bool copy_headers(ws_request* request, const wsOptions* options) {
-    if (options->headerCount == 0) return true;
-    wsHeader* headers = calloc(options->headerCount, sizeof *headers);
+static bool copy_headers(ws_request* request, const wsHeader* given, size_t count) {
+    if (count == 0) return true;
+    wsHeader* headers = calloc(count, sizeof *headers);
     if (!headers) return false;
     request->headers = headers;
-    request->header_count = options->headerCount;
+    request->header_count = count;
     bool complete = true;
-    for (size_t i = 0; i < options->headerCount; i++) {
-        headers[i].name = copy(options->headers[i].name);
-        headers[i].value = copy(options->headers[i].value);
+    for (size_t i = 0; i < count; i++) {
+        headers[i].name = copy(given[i].name);
+        headers[i].value = copy(given[i].value);
         complete = complete && headers[i].name && headers[i].value;
     }
     return complete;
@@ -82,8 +82,8 @@ static bool copy_request(ws_settings* settings, const wsOptions* options) {
     request->url = &settings->url;
     request->origin = copy(options->origin);
     request->user_agent = copy(user_agent);
-    return copy_headers(request, options) && copy_subprotocols(request, options) && request->user_agent &&
-           (request->origin || !options->origin);
+    return copy_headers(request, options->headers, options->headerCount) && copy_subprotocols(request, options) &&
+           request->user_agent && (request->origin || !options->origin);
 }
 
 /* What concerns the socket. False if there was no memory. */
@@ -165,16 +165,33 @@ int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_err
     return rc ? rc : read_route(settings, options, error);
 }
 
-void ws_settings_free(ws_settings* settings) {
-    ws_request* request = &settings->request;
+static void free_headers(ws_request* request) {
     for (size_t i = 0; i < request->header_count; i++) {
         free((char*)request->headers[i].name);
         free((char*)request->headers[i].value);
     }
+    free((wsHeader*)request->headers);
+    request->headers = NULL;
+    request->header_count = 0;
+}
+
+int32_t ws_settings_set_headers(ws_settings* settings, const wsHeader* headers, size_t count, ws_error* error) {
+    ws_request* request = &settings->request;
+    ws_request changed = *request;
+    changed.headers = NULL;
+    changed.header_count = 0;
+    int32_t rc = copy_headers(&changed, headers, count) ? ws_handshake_check_request(&changed, error) : WS_ERR_MEMORY;
+    free_headers(rc ? &changed : request);
+    if (!rc) *request = changed;
+    return rc;
+}
+
+void ws_settings_free(ws_settings* settings) {
+    ws_request* request = &settings->request;
+    free_headers(request);
     for (size_t i = 0; i < request->subprotocol_count; i++) {
         free((char*)request->subprotocols[i]);
     }
-    free((wsHeader*)request->headers);
     free((const char**)request->subprotocols);
     free((char*)request->origin);
     free((char*)request->user_agent);

@@ -30,4 +30,7 @@ typedef struct ws_settings {
 int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_error* error);
 void ws_settings_free(ws_settings* settings);
 
+/* Other headers for the next request: as ws_settings_init; on error they are what they were. */
+int32_t ws_settings_set_headers(ws_settings* settings, const wsHeader* headers, size_t count, ws_error* error);
+
 #endif

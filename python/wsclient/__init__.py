@@ -36,7 +36,9 @@ from .exceptions import (
     InvalidStatus,
     InvalidUpgrade,
     InvalidURI,
+    MessagesLostError,
     NegotiationError,
+    OnOpenError,
     OpenTimeoutError,
     PayloadTooBig,
     PingTimeoutError,
@@ -68,6 +70,7 @@ from .models import (
     User,
 )
 from .options import ClientOptions, DeflateOptions, __version__
+from .reconnect import ReconnectPolicy
 from .tls import TLSInfo, TLSOptions
 from .ws_client import JsonCallback, RawCallback, WSClient
 
@@ -109,7 +112,9 @@ __all__ = [
     "JsonCallback",
     "Message",
     "MessageInfo",
+    "MessagesLostError",
     "NegotiationError",
+    "OnOpenError",
     "OpenTimeoutError",
     "PayloadTooBig",
     "PingTimeoutError",
@@ -117,6 +122,7 @@ __all__ = [
     "ProxyError",
     "RawCallback",
     "ReceiveTimeoutError",
+    "ReconnectPolicy",
     "Request",
     "ResolveError",
     "Response",

@@ -3,7 +3,7 @@
 Use :func:`wsclient.connect` or :class:`wsclient.WSClient`; this is what they stand on.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Literal, NoReturn, TypeVar, overload
 
 from typing_extensions import Unpack
@@ -75,7 +75,7 @@ class WSClient:
         Without a callback they are dropped. Raises ``ConnectionClosed`` once the connection is closed.
         """
 
-    def drive(self) -> None:
+    def drive(self, connection: object) -> None:
         """Have the I/O thread drive the connection from now on; ``recv`` takes what it has read."""
 
     def dispatch(
@@ -114,13 +114,14 @@ class WSClient:
 
     # What follows is for event loops: nothing of it waits.
 
-    def step(self, wanted: bool) -> tuple[int, int, int, int, bool, bool]:
+    def step(self, wanted: bool) -> tuple[int, int, int, int, bool, bool, bool]:
         """Do what can be done: connect, read, write, keep deadlines. Say what to wait for then.
 
         A descriptor (-1: none), what of it (1 reading, 2 writing, 3 both), its generation (another: another descriptor,
         though the number may be the same), milliseconds to the next step at the latest (-1: any), whether a message or
-        the end is there for ``take``, and whether there is more to do at once. ``wanted``: make what comes into objects
-        right away. While connecting, a step closes descriptors; after that see ``keep_socket``.
+        the end is there for ``take``, whether there is more to do at once, and whether ``take_due`` has something.
+        ``wanted``: make what comes into objects right away. While connecting, a step closes descriptors; after that see
+        ``keep_socket``.
         """
 
     def keep_socket(self) -> None:
@@ -140,7 +141,7 @@ class WSClient:
 
     def offer(
         self, data: _Data, text: bool | None = None, compress: bool | None = None, write: bool = True
-    ) -> tuple[int, int] | None:
+    ) -> tuple[int, int, int] | None:
         """Have a message accepted and written as far as that goes (or, without ``write``, by ``write_out``).
 
         Returns where it stands in the stream, its ticket; ``None`` if ``write_limit`` leaves no room.
@@ -148,19 +149,19 @@ class WSClient:
 
     def offer_fragment(
         self, data: _Data, text: bool | None = None, final: bool = False, compress: bool | None = None
-    ) -> tuple[int, int] | None:
+    ) -> tuple[int, int, int] | None:
         """Have one fragment of a message accepted, as ``offer`` does; ``final`` ends it."""
 
     def write_out(self) -> None:
         """Write what was offered without writing."""
 
-    def written(self, ticket: tuple[int, int]) -> bool:
+    def written(self, ticket: tuple[int, int, int]) -> bool:
         """Whether that is written; raises ``ConnectionClosed`` if it never will be."""
 
-    def withdraw(self, ticket: tuple[int, int]) -> bool:
+    def withdraw(self, ticket: tuple[int, int, int]) -> bool:
         """Take a whole message back: true if nothing of it was written and none queued behind it."""
 
-    def give_up(self, ticket: tuple[int, int]) -> NoReturn:
+    def give_up(self, ticket: tuple[int, int, int]) -> NoReturn:
         """Withdraw it and raise ``WriteTimeoutError``; where that cannot be, break the connection off."""
 
     def send_ping(self, data: bytes | None = None) -> int:
@@ -243,3 +244,49 @@ class WSClient:
     @property
     def latency(self) -> float:
         """The last round trip of a ping in seconds, 0 before the first."""
+
+    # -- reconnecting
+
+    def ahead(self) -> WSClient:
+        """Return the same connection for on_open: it sends past the outbox and receives what came after the opening."""
+
+    def set_on_due(self, callable: Callable[[], object] | None) -> None:
+        """Have callable() called by who waits, when take_due() would say something."""
+
+    def take_due(self) -> int:
+        """What should be looked after: 1 asked, 2 down, 4 lost."""
+
+    @property
+    def asked(self) -> int:
+        """What is asked: 1 whether to retry, 2 headers, 4 what is to be done on opening; 0 nothing."""
+
+    def answer(self, ask: int, answer: int, text: str | None = None) -> None:
+        """Answer what was asked: 0 no, 1 yes, 2 as without asking."""
+
+    def set_headers(self, headers: Sequence[tuple[str, str]]) -> None:
+        """The headers of the next attempt."""
+
+    def take_lost(self) -> list[str | bytes]:
+        """Messages that were accepted and are given up."""
+
+    @property
+    def pause(self) -> float:
+        """How long the last pause was."""
+
+    @property
+    def down_error(self) -> Exception:
+        """What the connection was lost by."""
+
+    def await_proof(self, timeout: float | None) -> bool:
+        """Wait until all that was sent is proved to have arrived, or lost."""
+
+    @property
+    def newest(self) -> int:
+        """The number of the last message accepted."""
+
+    def flushed(self, number: int) -> bool:
+        """Whether all up to this message is proved to have arrived, or lost."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message would be accepted now, or refused for good."""

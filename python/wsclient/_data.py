@@ -42,6 +42,18 @@ def fragment_kind(fragment: object, kind: Kind | None) -> Kind:
     return found
 
 
+def joined(pieces: Iterable[Data]) -> str | bytes:
+    """Return the one message of which these are the fragments."""
+    kind: Kind | None = None
+    parts: list[Data] = []
+    for piece in pieces:
+        kind = fragment_kind(piece, kind)
+        parts.append(piece)
+    if kind is str:
+        return "".join(cast("list[str]", parts))
+    return b"".join(cast("list[bytes]", parts))
+
+
 def control_payload(data: Data) -> bytes:
     """Return what a ping or pong carries."""
     return data.encode() if isinstance(data, str) else bytes(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from . import _core
@@ -44,6 +44,8 @@ class LoopDriver:
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
         self._burst = 0
         self._burst_end = 0.0
+        self.on_due: Callable[[], Awaitable[None]] | None = None  # if the connection reconnects
+        self._tending: asyncio.Task[None] | None = None
         self._failure: Exception | None = None  # of the loop, not of the connection
 
     # -- driving
@@ -75,22 +77,32 @@ class LoopDriver:
     def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        fd, wants, generation, due, arrived, again = self._handle.step(self._receiver is not None)
+        fd, wants, generation, due, arrived, again, asks = self._handle.step(self._receiver is not None)
         self._turns += 1
         if (fd, generation) != self._watched:
             self._unwatch()
+            self._handle.drop_socket()
             self._watched = (fd, generation)
+        if asks and self.on_due and not self._tending:
+            self._tending = self._loop.create_task(self._tend(self.on_due))
         if wants != self._wants:
             self._watch(wants)
         if again and not self._again:
             self._again = self._loop.call_soon(self._go_on)
         self._wake(arrived)
-        if self._opening:
+        if self._opening or self.on_due:
             self._opening = self._handle.state == State.CONNECTING
         if fd >= 0 or self._opening:
             self._arm(due)
         else:
             self._end()
+
+    async def _tend(self, on_due: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await on_due()
+        finally:
+            self._tending = None
+            self.turn()
 
     def _watch(self, wants: int) -> None:
         loop, (fd, _), changed = self._loop, self._watched, wants ^ self._wants
@@ -262,6 +274,42 @@ class LoopDriver:
 
     def _rested(self) -> None:
         self._burst, self._burst_end = 0, time.monotonic() + _BURST_TIME
+
+
+class OpeningDriver(LoopDriver):
+    """Drives a connection for ``on_open``, while others wait on it."""
+
+    def __init__(self, driver: LoopDriver) -> None:
+        self._driver = driver
+
+    def turn(self) -> None:
+        self._driver.turn()
+
+    def abort(self) -> None:
+        self._driver.abort()
+
+    def hogs(self) -> bool:
+        return self._driver.hogs()
+
+    async def breathe(self) -> None:
+        await self._driver.breathe()
+
+    async def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
+        return await self._driver.until(done, timeout)
+
+    async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
+        found: list[T] = []
+
+        def look() -> bool:
+            message = None if found else take(how)
+            if message is not None:
+                found.append(message)
+            return bool(found)
+
+        self._driver.turn()
+        if not await self._driver.until(look, timeout):
+            raise ReceiveTimeoutError("no message in time")
+        return found[0]
 
 
 def _is_decided(done: Callable[[], bool]) -> bool:

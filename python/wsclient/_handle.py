@@ -39,6 +39,23 @@ class CoreTLS(TypedDict, total=False):
     no_resumption: int
 
 
+class CoreReconnect(TypedDict, total=False):
+    """wsReconnect of the C API, the same defaults. Times are in seconds, ``None`` for none."""
+
+    initial_delay: float
+    max_delay: float
+    max_time: float | None
+    max_attempts: int
+    steady_after: float
+    at_most_once: int
+    outbox_messages: int
+    outbox_bytes: int
+    greeting: Sequence[tuple[bool, str | bytes]]
+    """Whether it is text, and what."""
+    asks: int
+    ask_timeout: float | None
+
+
 class CoreOptions(TypedDict, total=False):
     """wsOptions of the C API, the same defaults. Times are in seconds, ``None`` for none."""
 
@@ -67,23 +84,30 @@ class CoreOptions(TypedDict, total=False):
     unix: bytes | None
     local_address: tuple[str, int] | None
     socket_options: Sequence[tuple[int, int, int | bytes]]
+    reconnect: CoreReconnect | None
 
 
-def open_handle(url: str, options: ClientOptions) -> _core.WSClient:
-    """Make the native handle and connect: one attempt."""
-    handle = attempt_handle(url, options)
+def open_handle(handle: _core.WSClient, options: ClientOptions) -> None:
+    """Connect."""
     try:
         handle.open()
     finally:
         keep_answer(handle, options)
-    return handle
 
 
 def attempt_handle(url: str, options: ClientOptions) -> _core.WSClient:
     """Make the native handle for one attempt to connect, for which the bearer token is asked anew."""
+    return new_handle(url, options, _credentials(options))
+
+
+def request_headers(url: str, options: ClientOptions) -> list[tuple[str, str]]:
+    """Return the headers of the opening handshake for a new attempt."""
+    return [*_credentials(options), *_headers(ascii_url(url), options)]
+
+
+def _credentials(options: ClientOptions) -> list[tuple[str, str]]:
     token = options.bearer_token() if callable(options.bearer_token) else options.bearer_token
-    headers = [] if token is None else [("Authorization", f"Bearer {token}")]
-    return new_handle(url, options, headers)
+    return [] if token is None else [("Authorization", f"Bearer {token}")]
 
 
 def keep_answer(handle: _core.WSClient, options: ClientOptions) -> None:
@@ -127,7 +151,30 @@ def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str
         unix=_path(options.unix),
         local_address=options.local_addr,
         socket_options=options.socket_options or (),
+        reconnect=_reconnect(options),
     )
+
+
+def _reconnect(options: ClientOptions) -> CoreReconnect | None:
+    policy = options.policy
+    if policy is None:
+        return None
+    asks = 1 if policy.retry else 0
+    asks |= 2 if callable(options.bearer_token) or isinstance(options.cookies, CookieJar) else 0
+    asks |= 4 if policy.on_open else 0
+    return {
+        "initial_delay": policy.initial_delay,
+        "max_delay": policy.max_delay,
+        "max_time": policy.max_time,
+        "max_attempts": policy.max_attempts or 0,
+        "steady_after": policy.steady_after,
+        "at_most_once": int(policy.delivery == "at_most_once"),
+        "outbox_messages": policy.outbox_messages,
+        "outbox_bytes": policy.outbox_bytes,
+        "greeting": [(isinstance(data, str), data) for data in policy.on_open_send],
+        "asks": asks,
+        "ask_timeout": policy.on_open_timeout,
+    }
 
 
 def _headers(url: str, options: ClientOptions) -> list[tuple[str, str]]:

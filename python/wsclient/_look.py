@@ -6,6 +6,7 @@ import logging
 from typing import Literal
 
 from . import _core
+from ._session import Session
 from .models import CloseInfo, Request, Response, State, Stats, Timings
 from .options import ClientOptions
 from .tls import TLSInfo
@@ -14,8 +15,10 @@ from .tls import TLSInfo
 class BaseConnection:
     """A native handle, looked at. Nothing here waits."""
 
-    def __init__(self, handle: _core.WSClient, options: ClientOptions) -> None:
+    def __init__(self, handle: _core.WSClient, options: ClientOptions, session: Session | None = None) -> None:
         self._handle = handle
+        self._options = options
+        self._session = session
         self._ping_timeout = options.ping_timeout
         self._logger = options.logger or logging.getLogger("wsclient")
 
@@ -40,6 +43,9 @@ class BaseConnection:
             ping_p50=float(counted["ping_p50"]),
             ping_p90=float(counted["ping_p90"]),
             ping_p99=float(counted["ping_p99"]),
+            reconnects=int(counted["reconnects"]),
+            outbox_messages=int(counted["outbox_messages"]),
+            outbox_bytes=int(counted["outbox_bytes"]),
         )
 
     @property
@@ -55,7 +61,8 @@ class BaseConnection:
         by, received, _sent, clean = self._handle.close_info
         code, reason = received or (1006, "")
         sides: tuple[Literal["local", "remote"] | None, ...] = (None, "local", "remote")
-        return CloseInfo(sides[by], code, reason, clean)
+        lost = self._session.collect() if self._session else 0
+        return CloseInfo(sides[by], code, reason, clean, lost)
 
     @property
     def close_code(self) -> int | None:

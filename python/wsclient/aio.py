@@ -6,22 +6,25 @@ import asyncio
 import contextlib
 import logging
 import warnings
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
-from ._data import DATA, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind
-from ._driver import LoopDriver
+from ._data import DATA, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
+from ._driver import LoopDriver, OpeningDriver
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._look import BaseConnection
+from ._session import Session, session_of
 from .exceptions import ConcurrencyError, ConnectionClosedOK, PingTimeoutError, WebSocketException, WriteTimeoutError
 from .models import Data, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
+from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
 
 T = TypeVar("T")
-Ticket = tuple[int, int]
+Ticket = tuple[int, int, int]
 
 _NOT_READ = "the peer does not read: nothing of this message was sent"
 
@@ -69,6 +72,7 @@ class connect:
         unix: PathLike | None = None,
         local_addr: tuple[str, int] | None = None,
         socket_options: SocketOptions | None = None,
+        reconnect: bool | ReconnectPolicy | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         self._options = ClientOptions(
@@ -97,6 +101,7 @@ class connect:
             unix=unix,
             local_addr=local_addr,
             socket_options=socket_options,
+            reconnect=reconnect,
             logger=logger,
         )
         self._url = url
@@ -119,11 +124,13 @@ async def open_connection(url: str, options: ClientOptions) -> AsyncConnection:
     """Connect: one attempt. Raises as :class:`connect` says."""
     handle = attempt_handle(url, options)
     driver = LoopDriver(handle, asyncio.get_running_loop())
+    connection = AsyncConnection(handle, options, driver, session_of(handle, url, options))
+    connection._reconnect()  # pyright: ignore[reportPrivateUsage]
     try:
         await driver.open()
     finally:
         keep_answer(handle, options)
-    return AsyncConnection(handle, options, driver)
+    return connection
 
 
 class AsyncConnection(BaseConnection):
@@ -138,8 +145,10 @@ class AsyncConnection(BaseConnection):
     connection: pings are not answered.
     """
 
-    def __init__(self, handle: _core.WSClient, options: ClientOptions, driver: LoopDriver) -> None:
-        super().__init__(handle, options)
+    def __init__(
+        self, handle: _core.WSClient, options: ClientOptions, driver: LoopDriver, session: Session | None = None
+    ) -> None:
+        super().__init__(handle, options, session)
         self._driver = driver
         self._write_limit = options.write_limit
         self._write_timeout = options.write_timeout
@@ -176,6 +185,20 @@ class AsyncConnection(BaseConnection):
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
 
+    def _reconnect(self) -> None:
+        """Have what reconnecting asks answered by a task of the loop."""
+        session, handle, options, driver = self._session, self._handle, self._options, self._driver
+        if session is None:
+            return
+        reference = weakref.ref(self)
+
+        async def tend() -> None:
+            connection = reference()
+            if connection:
+                await session.tend_later(connection, lambda: _OpeningConnection(handle.ahead(), options, driver))
+
+        driver.on_due = tend
+
     # -- sending
 
     async def send(
@@ -200,8 +223,11 @@ class AsyncConnection(BaseConnection):
         peer takes nothing for ``write_timeout`` seconds.
         """
         if not isinstance(data, DATA):
-            await self._send_fragments(async_fragments(data), text, compress)
-            return
+            if not self._session:
+                await self._send_fragments(async_fragments(data), text, compress)
+                return
+            async with contextlib.aclosing(_each(async_fragments(data))) as each:
+                data = joined([fragment async for fragment in each])
         if self._driver.hogs():
             await self._driver.breathe()
         message = cast("Data", data)
@@ -291,6 +317,8 @@ class AsyncConnection(BaseConnection):
             self._in_line -= 1
 
     def _has_room(self) -> bool:
+        if self._session:
+            return self._handle.has_room
         return self._handle.queued <= self._write_limit or self.state is not State.OPEN
 
     async def _drain(self, ticket: Ticket) -> None:
@@ -346,7 +374,10 @@ class AsyncConnection(BaseConnection):
         ``data`` has up to 125 bytes; ``None``: random ones. ``timeout`` ``None`` means ``ping_timeout``. Raises
         :exc:`~wsclient.exceptions.PingTimeoutError` and :exc:`~wsclient.exceptions.ConnectionClosed`.
         """
-        number = self._handle.send_ping(None if data is None else control_payload(data))
+        payload = None if data is None else control_payload(data)
+        if self._session and not await self._driver.until(lambda: self.state is not State.CONNECTING, timeout):
+            raise PingTimeoutError("no connection in time")
+        number = self._handle.send_ping(payload)
         self._driver.turn()
         answered = await self._driver.until(
             lambda: self._handle.pong_time(number) is not None, self._or_ping_timeout(timeout)
@@ -366,9 +397,18 @@ class AsyncConnection(BaseConnection):
 
         That is what a ping that comes back proves: the server, or the WebSocket proxy before it, has read everything
         that stood before the ping. It does not prove that the application behind it has acted on it. ``timeout`` and
-        errors as in :meth:`ping`.
+        errors as in :meth:`ping`. With ``reconnect`` it waits for the same across connections, and raises
+        :exc:`~wsclient.exceptions.MessagesLostError` if messages were given up since the last time.
         """
-        await self.ping(None, timeout)
+        if not self._session:
+            await self.ping(None, timeout)
+            return
+        handle, newest = self._handle, self._handle.newest
+        self._driver.turn()
+        proved = lambda: handle.flushed(newest) or handle.state == State.CLOSED  # noqa: E731
+        if not await self._driver.until(proved, self._or_ping_timeout(timeout)):
+            raise PingTimeoutError("what was sent was not proved to have arrived in time")
+        self._session.raise_lost()
 
     # -- closing
 
@@ -396,6 +436,16 @@ class AsyncConnection(BaseConnection):
     async def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
         return await self._driver.until(lambda: self._handle.state == State.CLOSED, timeout)
+
+
+class _OpeningConnection(AsyncConnection):
+    """What ``on_open`` gets: the same connection, before its gate is open."""
+
+    def __init__(self, handle: _core.WSClient, options: ClientOptions, driver: LoopDriver) -> None:
+        super().__init__(handle, options, OpeningDriver(driver))
+
+    def __del__(self) -> None:
+        pass
 
 
 async def _each(pieces: AsyncIterable[Data] | Iterable[Data]) -> AsyncGenerator[Data]:

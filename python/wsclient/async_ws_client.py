@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Literal
 
 from ._chat import FAILURES, ChatClient, announcement
+from ._checks import check_timeout
 from ._codec import check_name
 from .aio import AsyncConnection, open_connection
 from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
@@ -20,8 +21,8 @@ from .options import (
     DeflateOptions,
     HeadersLike,
     SocketOptions,
-    check_timeout,
 )
+from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
 
 
@@ -70,6 +71,7 @@ class AsyncWSClient(ChatClient):
         unix: PathLike | None = None,
         local_addr: tuple[str, int] | None = None,
         socket_options: SocketOptions | None = None,
+        reconnect: bool | ReconnectPolicy | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         options = ClientOptions(
@@ -98,6 +100,7 @@ class AsyncWSClient(ChatClient):
             unix=unix,
             local_addr=local_addr,
             socket_options=socket_options,
+            reconnect=reconnect,
             logger=logger,
         )
         super().__init__(ip, port, username, url, options)

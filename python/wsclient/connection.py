@@ -5,18 +5,27 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
 from ._callbacks import Callbacks, in_background
-from ._data import DATA, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments
-from ._handle import open_handle
+from ._data import DATA, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments, joined
+from ._handle import attempt_handle, open_handle
 from ._look import BaseConnection
-from .exceptions import ConcurrencyError, ConnectionClosedError, ConnectionClosedOK, WebSocketException
+from ._session import Session, session_of, with_hook
+from .exceptions import (
+    ConcurrencyError,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    PingTimeoutError,
+    WebSocketException,
+)
 from .models import CloseInfo, Data, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
+from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
 
 T = TypeVar("T")
@@ -57,6 +66,7 @@ def connect(
     unix: PathLike | None = None,
     local_addr: tuple[str, int] | None = None,
     socket_options: SocketOptions | None = None,
+    reconnect: bool | ReconnectPolicy | None = None,
     logger: logging.Logger | None = None,
 ) -> Connection:
     """Connect to a WebSocket server and return the open connection (RFC 6455 4.1).
@@ -93,6 +103,7 @@ def connect(
     One thread calls them all, for all connections, in order: one that takes long delays the others, but no pings. The
     program does not wait for that thread at its end, and a connection that nobody refers to any more is dropped.
     """
+    policy, on_open = with_hook(reconnect, on_open)
     callbacks = Callbacks(
         on_message=on_message, on_messages=on_messages, on_open=on_open, on_close=on_close, on_error=on_error
     )
@@ -123,15 +134,20 @@ def connect(
         unix=unix,
         local_addr=local_addr,
         socket_options=socket_options,
+        reconnect=policy,
         logger=logger,
     )
-    handle = open_handle(url, options)
-    connection = Connection(handle, options, callbacks)
+    handle = attempt_handle(url, options)
+    connection = Connection(handle, options, callbacks, session_of(handle, url, options))
+    connection._reconnect(aside=False)  # pyright: ignore[reportPrivateUsage]
+    open_handle(handle, options)
+    if driven:
+        connection._reconnect(aside=True)  # pyright: ignore[reportPrivateUsage]
     if callbacks.any():
         most = sys.maxsize if max_queue is None else max_queue
         handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
     elif driven:
-        handle.drive()
+        handle.drive(connection)
     return connection
 
 
@@ -154,8 +170,14 @@ class Connection(BaseConnection):
     before has been received. Times are in seconds.
     """
 
-    def __init__(self, handle: _core.WSClient, options: ClientOptions, callbacks: Callbacks = _NO_CALLBACKS) -> None:
-        super().__init__(handle, options)
+    def __init__(
+        self,
+        handle: _core.WSClient,
+        options: ClientOptions,
+        callbacks: Callbacks = _NO_CALLBACKS,
+        session: Session | None = None,
+    ) -> None:
+        super().__init__(handle, options, session)
         self._callbacks = callbacks
         self._fragments = threading.Lock()
 
@@ -197,6 +219,8 @@ class Connection(BaseConnection):
         """
         if isinstance(data, DATA):
             self._handle.send(cast("Data", data), text, compress)
+        elif self._session:
+            self._handle.send(joined(fragments(data)), text, compress)
         else:
             self._send_fragments(fragments(data), text, compress)
 
@@ -269,9 +293,15 @@ class Connection(BaseConnection):
 
         That is what a ping that comes back proves: the server, or the WebSocket proxy before it, has read everything
         that stood before the ping. It does not prove that the application behind it has acted on it. ``timeout`` and
-        errors as in :meth:`ping`.
+        errors as in :meth:`ping`. With ``reconnect`` it waits for the same across connections, and raises
+        :exc:`~wsclient.exceptions.MessagesLostError` if messages were given up since the last time.
         """
-        self._handle.ping(None, self._or_ping_timeout(timeout))
+        if not self._session:
+            self._handle.ping(None, self._or_ping_timeout(timeout))
+        elif not self._handle.await_proof(self._or_ping_timeout(timeout)):
+            raise PingTimeoutError("what was sent was not proved to have arrived in time")
+        else:
+            self._session.raise_lost()
 
     def close(self, code: int = 1000, reason: str = "", timeout: float | None = None) -> None:
         """Close (RFC 6455 7.1.2) and wait for the peer to agree, at most ``timeout`` (``None``: ``close_timeout``).
@@ -292,6 +322,20 @@ class Connection(BaseConnection):
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
         return self._handle.wait_closed(timeout)
+
+    def _reconnect(self, aside: bool) -> None:
+        """Have what reconnecting asks answered by who waits on this connection, or ``aside`` by a thread of its own."""
+        session, handle, options = self._session, self._handle, self._options
+        if session is None:
+            return
+        reference = weakref.ref(self)
+
+        def tend() -> None:
+            connection = reference()
+            if connection:
+                session.tend(connection, lambda: Connection(handle.ahead(), options))
+
+        handle.set_on_due((lambda: threading.Thread(target=tend, daemon=True).start()) if aside else tend)
 
     def _end(self) -> None:
         error = self._handle.error

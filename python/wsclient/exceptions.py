@@ -35,6 +35,8 @@
     │   └── CloseTimeoutError
     ├── InvalidState                     also an AssertionError
     ├── ConcurrencyError                 also a RuntimeError
+    ├── OnOpenError
+    ├── MessagesLostError
     └── EnvelopeError                    also a ValueError
 
 Wrong arguments are ``TypeError`` and ``ValueError``. What breaks an open connection is a :exc:`ConnectionClosedError`
@@ -287,6 +289,24 @@ class ConcurrencyError(WebSocketException, RuntimeError):
     """Another call is using the connection, such as two threads receiving."""
 
 
+class OnOpenError(WebSocketException):
+    """What the program does on opening has failed, and reconnecting was given up (docs/reconnecting.md)."""
+
+
+class MessagesLostError(WebSocketException):
+    """Messages that were accepted were given up: they may not have arrived (docs/reconnecting.md)."""
+
+    messages: list[str | bytes]
+    """What they were."""
+
+    def __init__(self, messages: list[str | bytes]) -> None:
+        super().__init__(messages)
+        self.messages = messages
+
+    def __str__(self) -> str:
+        return f"{len(self.messages)} messages were given up that may not have arrived"
+
+
 class EnvelopeError(WebSocketException, ValueError):
     """A text is no chat envelope (docs/protocol.md)."""
 
@@ -348,6 +368,7 @@ ERRORS: dict[str, type[Exception]] = {
     "PROXY": ProxyError,
     "PROXY_HTTP": InvalidProxyMessage,
     "PROXY_STATUS": InvalidProxyStatus,
+    "ON_OPEN": OnOpenError,
     "ENVELOPE": EnvelopeError,
     "USERNAME": ValueError,
 }

@@ -143,6 +143,8 @@ class CloseInfo:
     """The peer's reason, ``""`` without one."""
     clean: bool
     """Both close frames were exchanged."""
+    lost: int = 0
+    """With ``reconnect``: how many messages were accepted and given up, on the last connection and before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,12 @@ class Stats:
     """Likewise nine of ten."""
     ping_p99: float
     """Likewise 99 of 100."""
+    reconnects: int = 0
+    """How often the connection was lost and opened anew."""
+    outbox_messages: int = 0
+    """With ``reconnect``: messages that were accepted and are not proved to have arrived yet."""
+    outbox_bytes: int = 0
+    """Their bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import platform
 import re
@@ -12,8 +11,11 @@ from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from typing import Literal, TypeAlias, cast
 
+from ._checks import check_count, check_instance, check_timeout
+from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions, check_tls
 
+_DEFAULT = ReconnectPolicy()
 __version__ = "0.1.0"
 
 HeadersLike: TypeAlias = Mapping[str, str] | Sequence[tuple[str, str]]
@@ -53,10 +55,10 @@ class DeflateOptions:
 
     def __post_init__(self) -> None:
         for name in ("server_max_window_bits", "client_max_window_bits"):
-            _check_count(name, getattr(self, name), 16, 9)
+            check_count(name, getattr(self, name), 16, 9)
         for name in ("server_no_context_takeover", "client_no_context_takeover"):
             check_instance(name, getattr(self, name), bool)
-        _check_count("threshold", self.threshold, 2**31, 0)
+        check_count("threshold", self.threshold, 2**31, 0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +118,8 @@ class ClientOptions:
     """IP address and port to connect from; port 0: any."""
     socket_options: SocketOptions | None = None
     """Calls of ``setsockopt`` before connecting: level, name and value of each."""
+    reconnect: bool | ReconnectPolicy | None = None
+    """Outlive the loss of the connection, and how; ``True``: by :class:`~wsclient.ReconnectPolicy`'s defaults."""
     logger: logging.Logger | None = None
     """Where warnings go; ``None``: the logger ``wsclient``."""
 
@@ -128,18 +132,18 @@ class ClientOptions:
             check_instance("bearer_token", self.bearer_token, str)
         if self.bearer_token is not None and _has_header(self.additional_headers, "authorization"):
             raise ValueError("bearer_token and a header Authorization exclude each other")
-        _check_count("max_redirects", self.max_redirects, 2**31, 0)
+        check_count("max_redirects", self.max_redirects, 2**31, 0)
         check_instance("logger", self.logger, logging.Logger)
         _check_subprotocols(self.subprotocols)
         for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout", "write_timeout"):
             check_timeout(name, getattr(self, name))
         if self.max_size is not None:
-            _check_count("max_size", self.max_size, 2**63)
-        _check_count("max_fragments", self.max_fragments, 2**32)
-        _check_count("max_head", self.max_head, 2**32)
-        _check_count("write_limit", self.write_limit, 2**32)
+            check_count("max_size", self.max_size, 2**63)
+        check_count("max_fragments", self.max_fragments, 2**32)
+        check_count("max_head", self.max_head, 2**32)
+        check_count("write_limit", self.write_limit, 2**32)
         if self.max_queue is not None:
-            _check_count("max_queue", self.max_queue, 2**32)
+            check_count("max_queue", self.max_queue, 2**32)
         _check_compression(self.compression)
         check_tls("tls", self.tls)
         check_tls("proxy_tls", self.proxy_tls)
@@ -148,6 +152,13 @@ class ClientOptions:
         check_instance("unix", self.unix, str if isinstance(self.unix, str) else os.PathLike)
         _check_local_addr(self.local_addr)
         _check_socket_options(self.socket_options)
+        if not isinstance(cast("object", self.reconnect), bool | ReconnectPolicy | None):
+            raise TypeError("reconnect must be bool, ReconnectPolicy or None")
+
+    @property
+    def policy(self) -> ReconnectPolicy | None:
+        """How to reconnect, ``None``: not."""
+        return self.reconnect if isinstance(self.reconnect, ReconnectPolicy) else _DEFAULT if self.reconnect else None
 
 
 def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
@@ -166,22 +177,6 @@ def header_items(headers: HeadersLike | None) -> list[tuple[str, str]]:
 
 def _has_header(headers: HeadersLike | None, name: str) -> bool:
     return any(key.lower() == name for key, _ in header_items(headers))
-
-
-def check_timeout(name: str, value: object) -> None:
-    """Check a time in seconds, ``None`` meaning no limit."""
-    if value is None:
-        return
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise TypeError(f"{name} must be a number of seconds or None, not {type(value).__name__}")
-    if not math.isfinite(value) or value < 0:
-        raise ValueError(f"{name} must be finite and not negative, not {value}: None is no limit")
-
-
-def check_instance(name: str, value: object, wanted: type) -> None:
-    """Check that a value is of this type, or None."""
-    if value is not None and not isinstance(value, wanted):
-        raise TypeError(f"{name} must be {wanted.__name__} or None, not {type(value).__name__}")
 
 
 def _check_subprotocols(value: object) -> None:
@@ -237,10 +232,3 @@ def _check_socket_options(value: object) -> None:
                 continue
             case _:
                 raise TypeError("socket_options must be of (level, name, value), the value int or bytes")
-
-
-def _check_count(name: str, value: object, limit: int, least: int = 1) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be int, not {type(value).__name__}")
-    if not least <= value < limit:
-        raise ValueError(f"{name} must be {least} to {limit - 1}, not {value}")

@@ -23,8 +23,9 @@ from typing import Literal, TypeAlias, cast, overload
 
 from . import _core
 from ._chat import FAILURES, ChatClient, announcement
+from ._checks import check_timeout
 from ._codec import check_name
-from ._handle import open_handle
+from ._handle import attempt_handle, open_handle
 from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from .models import Message, MessageInfo, State
 from .options import (
@@ -35,8 +36,8 @@ from .options import (
     DeflateOptions,
     HeadersLike,
     SocketOptions,
-    check_timeout,
 )
+from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
 
 RawCallback: TypeAlias = Callable[["WSClient", str, float], object]
@@ -91,6 +92,7 @@ class WSClient(ChatClient):
         unix: PathLike | None = None,
         local_addr: tuple[str, int] | None = None,
         socket_options: SocketOptions | None = None,
+        reconnect: bool | ReconnectPolicy | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         options = ClientOptions(
@@ -119,6 +121,7 @@ class WSClient(ChatClient):
             unix=unix,
             local_addr=local_addr,
             socket_options=socket_options,
+            reconnect=reconnect,
             logger=logger,
         )
         super().__init__(ip, port, username, url, options)
@@ -154,7 +157,8 @@ class WSClient(ChatClient):
             if self._handle and self._handle.state != State.CLOSED:
                 raise InvalidState("already connected: disconnect first")
             self._handle, self._leaving, self._last_error = None, False, None
-            handle = open_handle(self._url, self._options)
+            handle = attempt_handle(self._url, self._options)
+            open_handle(handle, self._options)
             handle.set_on_message(self._deliver)
             handle.send(announcement(self._username))
             self._handle = handle

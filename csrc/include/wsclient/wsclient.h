@@ -77,6 +77,7 @@ typedef enum wsFault {
     X(PROXY, -44, PEER, "proxy did not make the connection")                                                           \
     X(PROXY_HTTP, -45, PEER, "proxy does not speak HTTP")                                                              \
     X(PROXY_STATUS, -46, PEER, "proxy refused the connection")                                                         \
+    X(ON_OPEN, -47, CALLER, "the program's own part in opening failed")                                                \
     X(ENVELOPE, -50, PEER, "not a valid chat envelope")                                                                \
     X(USERNAME, -51, CALLER, "not a valid user name")
 
@@ -223,6 +224,43 @@ typedef struct wsSocketOption {
  * How to connect. Set `size` to sizeof(wsOptions), zero the rest: zero means the default everywhere. The strings
  * need to live only until wsConnNew returns.
  */
+/* A message that is lent. */
+typedef struct wsMessage {
+    int32_t type; /* WS_TEXT or WS_BINARY */
+    const void* data;
+    size_t length;
+} wsMessage;
+
+/*
+ * A connection that outlives its loss (docs/reconnecting.md): the same wsConn is opened anew, with exponential backoff
+ * and full jitter, and while it is down its state is WS_STATE_CONNECTING. The first opening is retried, too. What
+ * wsConnSend accepts is kept until it has provably arrived, in the outbox, and sent again, in order.
+ */
+typedef struct wsReconnect {
+    int32_t enabled;
+    int32_t atMostOnce;    /* do not send again what may have arrived: it is lost instead; else it may arrive twice */
+    int64_t initialDelay;  /* ms of the first pause at most, doubled for each further one; 500 */
+    int64_t maxDelay;      /* ms of a pause at most; 30000 */
+    int64_t maxTime;       /* ms after which it is given up; 900000; < 0: never */
+    int32_t maxAttempts;   /* failures after which it is given up; 0: any number */
+    int64_t steadyAfter;   /* ms that a connection must last for counting to begin anew; 10000 */
+    size_t outboxMessages; /* messages kept; 16384 */
+    size_t outboxBytes;    /* and their bytes; 16 MiB */
+    const wsMessage* greeting; /* sent first on every connection, before anything else; copied */
+    size_t greetingCount;
+    int32_t asks;       /* WS_ASK_...: what the program is asked, and wsConnAnswer must answer, ... */
+    int64_t askTimeout; /* ... within so many ms; 10000; < 0: for ever */
+} wsReconnect;
+
+/* What a connection may ask. Without an answer in time: as without asking; the attempt fails; the attempt fails. */
+enum {
+    WS_ASK_RETRY = 1,   /* is what went wrong (wsConnError) worth another attempt? */
+    WS_ASK_HEADERS = 2, /* wsConnSetHeaders for the next attempt */
+    WS_ASK_OPEN = 4,    /* upgraded: wsConnSendAhead what must be said before anything else */
+};
+
+enum { WS_ANSWER_NO = 0, WS_ANSWER_YES = 1, WS_ANSWER_NONE = 2 /* WS_ASK_RETRY: as without asking */ };
+
 typedef struct wsOptions {
     size_t size;
     const char* url;         /* ws[s]://host[:port][/path][?query]; required */
@@ -254,10 +292,11 @@ typedef struct wsOptions {
     int64_t pingInterval; /* ms of silence from the server after which it is pinged; 20000; < 0: never */
     int64_t pingTimeout;  /* ms of silence after that ping that end the connection with WS_ERR_PING_TIMEOUT; 20000; < 0:
                              none do */
+    wsReconnect reconnect;
 } wsOptions;
 
 typedef enum wsState {
-    WS_STATE_CONNECTING = 0, /* resolving, connecting, upgrading */
+    WS_STATE_CONNECTING = 0, /* resolving, connecting, upgrading; down, if it reconnects */
     WS_STATE_OPEN = 1,
     WS_STATE_CLOSING = 2, /* a close frame was sent or received */
     WS_STATE_CLOSED = 3,
@@ -265,7 +304,7 @@ typedef enum wsState {
 
 typedef enum wsEventType {
     WS_EVENT_NONE = 0,
-    WS_EVENT_OPEN = 1,   /* the upgrade succeeded */
+    WS_EVENT_OPEN = 1,   /* the upgrade succeeded; again after each reconnecting */
     WS_EVENT_TEXT = 2,   /* a whole text message, valid UTF-8 */
     WS_EVENT_BINARY = 3, /* a whole binary message */
     WS_EVENT_PING = 4,   /* a ping; it has been answered */
@@ -364,6 +403,23 @@ WS_API const char* wsConnResponseBody(wsConn* conn, size_t* length);
 
 /* How many seconds the server asks to wait before trying again (Retry-After, RFC 9110 10.2.3); -1: it does not say. */
 WS_API int64_t wsConnRetryAfter(wsConn* conn);
+
+/* ---- reconnecting ---- */
+
+/* What the connection asks now, 0: nothing. Any thread. */
+WS_API int32_t wsConnAsked(wsConn* conn);
+
+/* Answer `ask` with a WS_ANSWER_...; it acts on it with the next step. WS_ERR_STATE: it does not ask that. */
+WS_API int32_t wsConnAnswer(wsConn* conn, int32_t ask, int32_t answer);
+
+/* The headers of the next attempt instead of wsOptions'. WS_ERR_STATE unless it asks for them. */
+WS_API int32_t wsConnSetHeaders(wsConn* conn, const wsHeader* headers, size_t count);
+
+/* As wsConnSend, but past the outbox: it is not kept. WS_ERR_STATE unless WS_ASK_OPEN is asked. */
+WS_API int32_t wsConnSendAhead(wsConn* conn, int32_t type, const void* data, size_t length);
+
+/* The next message that was accepted and is given up: 1, 0 for none. Valid until the next call, or wsConnFree. */
+WS_API int32_t wsConnLost(wsConn* conn, wsMessage* message);
 
 /* The URL that a redirect has led to, NULL if there was none. Valid until wsConnFree. */
 WS_API const char* wsConnUrl(wsConn* conn);

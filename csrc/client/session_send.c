@@ -1,0 +1,250 @@
+/* What is sent over a connection that reconnects: kept until it has provably arrived, and sent again. */
+#include <stdlib.h>
+
+#include "client/conn.h"
+#include "client/session.h"
+#include "core/utf8.h"
+#include "net/sys.h"
+
+/* A ping to prove what went before goes out after so much. */
+enum { PROVE_BYTES = 65536, PROVE_MESSAGES = 256, PROVE_AFTER = 1000 /* ms */ };
+
+/* ---- proof ---- */
+
+/* Ping: the pong proves that all before was read (RFC 6455 5.5.3). With the mutex. */
+static void ask_for_proof(wsConn* conn) {
+    ws_session* session = conn->session;
+    uint8_t payload[8];
+    if (session->proof_id || !session->unproven || !session->gate_open) return;
+    if (!ws_sys_random(payload, sizeof payload)) return;
+    if (ws_pings_add(&conn->pings, payload, sizeof payload, ws_sys_nanos(), &session->proof_id)) return;
+    if (ws_writer_control(&conn->protocol.writer, WS_OPCODE_PING, payload, sizeof payload)) {
+        session->proof_id = 0; /* no memory: later */
+        return;
+    }
+    const ws_outbox* outbox = &session->outbox;
+    session->proof_of = outbox->unsent ? outbox->unsent->number - 1 : outbox->newest;
+    session->unproven = session->unproven_bytes = 0;
+    session->unproven_since = 0;
+}
+
+static bool much_unproven(const ws_session* session) {
+    return session->unproven >= PROVE_MESSAGES || session->unproven_bytes >= PROVE_BYTES;
+}
+
+void ws_session_proved(wsConn* conn) {
+    ws_session* session = conn->session;
+    if (!session->proof_id || conn->pings.answered < session->proof_id) return;
+    ws_outbox_drop(&session->outbox, session->proof_of);
+    session->proof_id = 0;
+    if (much_unproven(session) || session->outbox.count >= session->terms.max_messages) ask_for_proof(conn);
+    ws_conn_wake_waiters(conn);
+}
+
+static int64_t proof_due(const ws_session* session) {
+    bool waits = session->gate_open && session->unproven_since && !session->proof_id;
+    return waits ? session->unproven_since + PROVE_AFTER : INT64_MAX;
+}
+
+int64_t ws_session_deadline(wsConn* conn) {
+    ws_session* session = conn->session;
+    ws_conn_lock(conn);
+    int64_t due = session->phase == WS_SESSION_ATTEMPT ? proof_due(session) : session->answered ? 0 : session->until;
+    ws_conn_unlock(conn);
+    return due;
+}
+
+bool ws_session_prove_due(wsConn* conn, int64_t now) {
+    if (now < ws_session_deadline(conn)) return false;
+    ws_conn_lock(conn);
+    ask_for_proof(conn);
+    ws_conn_write_out(conn);
+    ws_conn_unlock(conn);
+    return true;
+}
+
+/* ---- into the stream ---- */
+
+static int32_t encode(wsConn* conn, ws_letter* letter) {
+    ws_writer* writer = &conn->protocol.writer;
+    int32_t type = letter->type;
+    uint8_t opcode = type & WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
+    ws_compress compress = type & WS_COMPRESS ? WS_COMPRESS_YES : type & WS_PLAIN ? WS_COMPRESS_NO : WS_COMPRESS_AUTO;
+    letter->start = writer->total;
+    int32_t rc = ws_writer_message(writer, opcode, letter->data, letter->length, compress);
+    letter->end = writer->total;
+    return rc;
+}
+
+static void count_unproven(ws_session* session, const ws_letter* letter) {
+    session->unproven++;
+    session->unproven_bytes += letter->length;
+    if (!session->unproven_since) session->unproven_since = ws_sys_now();
+}
+
+bool ws_session_pump(wsConn* conn, size_t limit) {
+    ws_session* session = conn->session;
+    bool any = false;
+    while (session->gate_open && conn->state == WS_STATE_OPEN && session->outbox.unsent &&
+           ws_buf_len(&conn->protocol.writer.out) <= limit) {
+        ws_letter* letter = session->outbox.unsent;
+        if (encode(conn, letter)) return any; /* no memory: the next turn tries again */
+        session->outbox.unsent = letter->next;
+        count_unproven(session, letter);
+        if (much_unproven(session)) ask_for_proof(conn);
+        any = true;
+    }
+    return any;
+}
+
+/* ---- accepted ---- */
+
+/* With the gate open, what waits is bounded as it is without a session. */
+static bool has_room(const wsConn* conn, size_t length) {
+    const ws_session* session = conn->session;
+    const ws_outbox* outbox = &session->outbox;
+    bool behind = outbox->unsent || ws_buf_len(&conn->protocol.writer.out) > conn->settings.write_limit;
+    if (session->gate_open && behind) return false;
+    if (outbox->count == 0) return true;
+    return outbox->count < session->terms.max_messages && outbox->bytes + length <= session->terms.max_bytes;
+}
+
+static int32_t check(const wsConn* conn) {
+    bool over = conn->state == WS_STATE_CLOSED || conn->session->stopped;
+    if (!over) return WS_OK;
+    return conn->failure.code ? conn->failure.code : WS_ERR_CLOSED;
+}
+
+bool ws_session_has_room(wsConn* conn) {
+    ws_conn_lock(conn);
+    bool room = check(conn) || has_room(conn, 1);
+    ws_conn_unlock(conn);
+    return room;
+}
+
+static int32_t add_letter(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    ws_session* session = conn->session;
+    ws_letter* letter = ws_outbox_add(&session->outbox, type, data, length);
+    if (!letter) return WS_ERR_MEMORY;
+    *ticket = (ws_ticket){.number = letter->number, .start = session->epoch, .end = UINT64_MAX};
+    conn->messages_sent++;
+    ws_session_pump(conn, conn->settings.write_limit);
+    if (session->outbox.unsent == NULL && session->gate_open) ticket->end = conn->protocol.writer.total;
+    return WS_OK;
+}
+
+int32_t ws_session_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    int32_t rc = check(conn);
+    if (rc) return rc;
+    if ((type & WS_TEXT) && !ws_utf8_valid(data, length)) return WS_ERR_UTF8;
+    if (has_room(conn, length)) return add_letter(conn, type, data, length, ticket);
+    ask_for_proof(conn);
+    return WS_ERR_QUEUE_FULL;
+}
+
+int32_t ws_session_written(wsConn* conn, const ws_ticket* ticket) {
+    ws_session* session = conn->session;
+    if (conn->state == WS_STATE_CLOSED) {
+        bool lost = session->lost.first && session->lost.last->number >= ticket->number;
+        return lost ? (conn->failure.code ? conn->failure.code : WS_ERR_LOST) : 1;
+    }
+    bool kept = !session->gate_open || session->epoch != ticket->start; /* for another connection */
+    if (kept) return 1;
+    if (ticket->end == UINT64_MAX) return session->outbox.unsent ? 0 : ws_conn_unsent(conn) == 0;
+    bool inside = conn->transport.ops && conn->transport.ops->unsent(&conn->transport);
+    return ws_conn_written_up_to(conn) >= ticket->end && !inside;
+}
+
+bool ws_session_withdraw(wsConn* conn, const ws_ticket* ticket) {
+    ws_outbox* outbox = &conn->session->outbox;
+    ws_letter* last = outbox->last;
+    ws_writer* writer = &conn->protocol.writer;
+    if (!last || last->number != ticket->number) return false;
+    bool in_stream = outbox->unsent != last;
+    bool untouched = last->start >= ws_conn_written_up_to(conn) && last->end == writer->total;
+    if (in_stream && (!untouched || conn->session->epoch != ticket->start)) return false;
+    if (in_stream) ws_writer_take_back(writer, (size_t)(last->end - last->start));
+    ws_outbox_drop_last(outbox);
+    conn->messages_sent--;
+    ws_conn_wake_waiters(conn);
+    return true;
+}
+
+int32_t wsConnSendAhead(wsConn* conn, int32_t type, const void* data, size_t length) {
+    int32_t rc = WS_ERR_STATE;
+    ws_conn_lock(conn);
+    if (conn->session && conn->session->phase == WS_SESSION_ASKING_OPEN && conn->transport.ops) {
+        uint8_t opcode = type & WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
+        ws_writer* writer = &conn->protocol.writer;
+        bool full = ws_buf_len(&writer->out) > conn->settings.write_limit;
+        rc = full ? WS_ERR_QUEUE_FULL : ws_writer_message(writer, opcode, data, length, WS_COMPRESS_AUTO);
+        ws_conn_write_out(conn);
+        if (ws_conn_unsent(conn)) ws_conn_call_driver(conn);
+    }
+    ws_conn_unlock(conn);
+    return rc;
+}
+
+/* ---- lost ---- */
+
+static void lose(ws_session* session) {
+    ws_outbox_move_first(&session->outbox, &session->lost);
+    atomic_fetch_or(&session->due, WS_DUE_LOST);
+}
+
+void ws_session_rewind(wsConn* conn) {
+    ws_session* session = conn->session;
+    uint64_t written = ws_conn_written_up_to(conn);
+    while (session->terms.at_most_once && session->outbox.first && session->outbox.first != session->outbox.unsent &&
+           session->outbox.first->start < written) {
+        lose(session);
+    }
+    ws_outbox_rewind(&session->outbox);
+    session->proof_id = 0;
+    session->unproven = session->unproven_bytes = 0;
+    session->unproven_since = 0;
+}
+
+void ws_session_give_up(wsConn* conn) {
+    ws_session* session = conn->session;
+    bool agreed = conn->close_info.clean && conn->close_info.by == WS_BY_US;
+    while (agreed && session->outbox.first && session->outbox.first != session->outbox.unsent) {
+        ws_outbox_drop(&session->outbox, session->outbox.first->number); /* the answer to our close frame proves it */
+    }
+    while (session->outbox.first) {
+        lose(session);
+    }
+}
+
+int32_t wsConnLost(wsConn* conn, wsMessage* message) {
+    ws_session* session = conn->session;
+    if (!session) return 0;
+    ws_conn_lock(conn);
+    free(session->lent);
+    session->lent = session->lost.first;
+    ws_letter* letter = session->lent;
+    if (letter) {
+        ws_outbox_take_first(&session->lost);
+        *message = (wsMessage){letter->type & (WS_TEXT | WS_BINARY), letter->data, letter->length};
+    }
+    ws_conn_unlock(conn);
+    return letter != NULL;
+}
+
+/* ---- flushed ---- */
+
+uint64_t ws_session_newest(wsConn* conn) {
+    return conn->session->outbox.newest;
+}
+
+int32_t ws_session_flushed(wsConn* conn, uint64_t number) {
+    ws_session* session = conn->session;
+    ws_conn_lock(conn);
+    const ws_letter* first = session->outbox.first;
+    int32_t rc = !first || first->number > number;
+    if (!rc) ask_for_proof(conn);
+    if (!rc) ws_conn_write_out(conn);
+    if (!rc && ws_conn_unsent(conn)) ws_conn_call_driver(conn);
+    ws_conn_unlock(conn);
+    return rc;
+}
