@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 
@@ -423,3 +424,61 @@ def test_fragments_are_kept_as_one_message(connect: Callable[..., wsclient.Conne
         connection.send(["a", "b", "c"])
         connection.close()
     assert heard == [b"abc"]
+
+
+def chat(text: str) -> bytes:
+    """A chat message, framed."""
+    return frame(TEXT, b'{"user":{"name":"Bob"},"message":{"text":"%s"}}' % text.encode())
+
+
+def announced(peer: Peer, name: str) -> None:
+    """Upgrade; the client must tell its name before anything else."""
+    peer.upgrade()
+    envelope = json.loads(read_message(peer))
+    assert (envelope["user"]["name"], envelope["message"]["info"]) == (name, 5)
+
+
+def test_a_chat_client_tells_its_name_again() -> None:
+    def lost(peer: Peer) -> None:
+        announced(peer, "Alice")
+        assert json.loads(read_message(peer))["user"]["name"] == "Eve"
+        peer.sock.sendall(chat("one"))
+        peer.reset()
+
+    def found(peer: Peer) -> None:
+        announced(peer, "Eve")
+        peer.sock.sendall(chat("two"))
+        end(peer)
+
+    opened: list[State] = []
+    policy = quick(on_open=lambda connection: opened.append(connection.state))
+    with (
+        SeriesServer([lost, found]) as server,
+        wsclient.WSClient(url=server.url, username="Alice", proxy=None, reconnect=policy) as client,
+    ):
+        assert client.change_username("Eve")
+        messages = client.messages()
+        assert [next(messages).text for _ in range(2)] == ["one", "two"]
+        assert client.flush(DEADLINE)
+    assert len(opened) == 2
+
+
+def test_an_async_chat_client_tells_its_name_again() -> None:
+    def lost(peer: Peer) -> None:
+        announced(peer, "Alice")
+        peer.sock.sendall(chat("one"))
+        peer.reset()
+
+    def found(peer: Peer) -> None:
+        announced(peer, "Alice")
+        peer.sock.sendall(chat("two"))
+        end(peer)
+
+    async def main(url: str) -> None:
+        async with wsclient.AsyncWSClient(url=url, username="Alice", proxy=None, reconnect=QUICK) as client:
+            messages = client.messages()
+            assert [(await anext(messages)).text for _ in range(2)] == ["one", "two"]
+            assert await client.flush(DEADLINE)
+
+    with SeriesServer([lost, found]) as server:
+        asyncio.run(main(server.url))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
-from typing import Final, Literal
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final, Literal, TypeVar, cast
 
 from ._codec import check_name, decode, encode
 from ._handle import new_handle
 from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK, EnvelopeError, WebSocketException
 from .models import Message, MessageInfo, User
 from .options import ClientOptions
+
+C = TypeVar("C")
 
 FAILURES: Final = (WebSocketException, OSError, MemoryError)
 """What fails at run time, unlike wrong arguments."""
@@ -43,6 +48,22 @@ class ChatClient:
     def skipped(self) -> int:
         """How many messages were no chat messages and were passed over."""
         return self._skipped
+
+    def _introducing(self, send: Callable[[C, str], object]) -> ClientOptions:
+        """Return the options; with ``reconnect``, such that our name is told on every opening before anything else."""
+        policy = self._options.policy
+        if policy is None:
+            return self._options
+        reference, more = weakref.ref(self), cast("Callable[[C], object] | None", policy.on_open)
+
+        def on_open(connection: C) -> object:
+            client = reference()
+            if client:
+                send(connection, announcement(client.username))
+            return more(connection) if more else None
+
+        hook = cast("Callable[[object], object]", on_open)
+        return replace(self._options, reconnect=replace(policy, on_open=hook))
 
     def _envelope(self, text: str, info: MessageInfo) -> str:
         return encode(Message(text, User(self._username), info))

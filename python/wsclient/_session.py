@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from . import _core
 from ._handle import keep_answer, request_headers
-from .exceptions import MessagesLostError
+from .exceptions import MessagesLostError, PingTimeoutError
 from .options import ClientOptions
 from .reconnect import ReconnectPolicy
 
@@ -73,6 +73,12 @@ class Session:
         self.lost += len(messages)
         self._lost.extend(messages)
         return self.lost
+
+    def flush(self, timeout: float | None) -> None:
+        """Wait until all that was sent is proved to have arrived, and raise if some of it was given up."""
+        if not self._handle.await_proof(timeout):
+            raise PingTimeoutError("what was sent was not proved to have arrived in time")
+        self.raise_lost()
 
     def raise_lost(self) -> None:
         """Raise ``MessagesLostError`` if messages were given up that nobody was told of."""

@@ -137,15 +137,19 @@ class AsyncWSClient(ChatClient):
         self._connection, self._leaving, self._last_error = None, False, None
         self._connecting = True
         try:
-            connection = await open_connection(self._url, self._options)
+            connection = await open_connection(self._url, self._introducing(AsyncConnection.send_nowait))
         finally:
             self._connecting = False
+        if not self._options.policy:
+            self._announce(connection)
+        self._connection = connection
+
+    def _announce(self, connection: AsyncConnection) -> None:
         try:
             connection.send_nowait(announcement(self._username))
         except BaseException:
             connection.abort()
             raise
-        self._connection = connection
 
     def _connected(self) -> AsyncConnection:
         if self._connection is None:

@@ -20,7 +20,6 @@ from .exceptions import (
     ConcurrencyError,
     ConnectionClosedError,
     ConnectionClosedOK,
-    PingTimeoutError,
     WebSocketException,
 )
 from .models import CloseInfo, Data, State
@@ -138,17 +137,33 @@ def connect(
         logger=logger,
     )
     handle = attempt_handle(url, options)
-    connection = Connection(handle, options, callbacks, session_of(handle, url, options))
-    connection._reconnect(aside=False)  # pyright: ignore[reportPrivateUsage]
+    session = session_of(handle, url, options)
+    connection = Connection(handle, options, callbacks, session)
+    tend = look_after(handle, options, session, connection) if session else None
     open_handle(handle, options)
-    if driven:
-        connection._reconnect(aside=True)  # pyright: ignore[reportPrivateUsage]
+    if driven and tend:
+        handle.set_on_due(lambda: threading.Thread(target=tend, daemon=True).start())
     if callbacks.any():
         most = sys.maxsize if max_queue is None else max_queue
         handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
     elif driven:
         handle.drive(connection)
     return connection
+
+
+def look_after(
+    handle: _core.WSClient, options: ClientOptions, session: Session, connection: Connection
+) -> Callable[[], None]:
+    """Have who waits on the connection answer what reconnecting asks, while there is one; return what answers."""
+    reference = weakref.ref(connection)
+
+    def tend() -> None:
+        connection = reference()
+        if connection:
+            session.tend(connection, lambda: Connection(handle.ahead(), options))
+
+    handle.set_on_due(tend)
+    return tend
 
 
 def _closed(connection: Connection) -> None:
@@ -296,12 +311,10 @@ class Connection(BaseConnection):
         errors as in :meth:`ping`. With ``reconnect`` it waits for the same across connections, and raises
         :exc:`~wsclient.exceptions.MessagesLostError` if messages were given up since the last time.
         """
-        if not self._session:
-            self._handle.ping(None, self._or_ping_timeout(timeout))
-        elif not self._handle.await_proof(self._or_ping_timeout(timeout)):
-            raise PingTimeoutError("what was sent was not proved to have arrived in time")
+        if self._session:
+            self._session.flush(self._or_ping_timeout(timeout))
         else:
-            self._session.raise_lost()
+            self._handle.ping(None, self._or_ping_timeout(timeout))
 
     def close(self, code: int = 1000, reason: str = "", timeout: float | None = None) -> None:
         """Close (RFC 6455 7.1.2) and wait for the peer to agree, at most ``timeout`` (``None``: ``close_timeout``).
@@ -322,20 +335,6 @@ class Connection(BaseConnection):
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
         return self._handle.wait_closed(timeout)
-
-    def _reconnect(self, aside: bool) -> None:
-        """Have what reconnecting asks answered by who waits on this connection, or ``aside`` by a thread of its own."""
-        session, handle, options = self._session, self._handle, self._options
-        if session is None:
-            return
-        reference = weakref.ref(self)
-
-        def tend() -> None:
-            connection = reference()
-            if connection:
-                session.tend(connection, lambda: Connection(handle.ahead(), options))
-
-        handle.set_on_due((lambda: threading.Thread(target=tend, daemon=True).start()) if aside else tend)
 
     def _end(self) -> None:
         error = self._handle.error

@@ -26,6 +26,8 @@ from ._chat import FAILURES, ChatClient, announcement
 from ._checks import check_timeout
 from ._codec import check_name
 from ._handle import attempt_handle, open_handle
+from ._session import Session, session_of
+from .connection import Connection, look_after
 from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
 from .models import Message, MessageInfo, State
 from .options import (
@@ -129,6 +131,8 @@ class WSClient(ChatClient):
         self._receiving = threading.Lock()
         self._thread: threading.Thread | None = None
         self._handle: _core.WSClient | None = None
+        self._session: Session | None = None
+        self._reconnecting: Connection | None = None  # what the policy's functions get
 
     def __repr__(self) -> str:
         state = State(self._handle.state).name if self._handle else "not connected"
@@ -157,10 +161,16 @@ class WSClient(ChatClient):
             if self._handle and self._handle.state != State.CLOSED:
                 raise InvalidState("already connected: disconnect first")
             self._handle, self._leaving, self._last_error = None, False, None
-            handle = attempt_handle(self._url, self._options)
-            open_handle(handle, self._options)
+            options = self._introducing(Connection.send)
+            handle = attempt_handle(self._url, options)
+            self._session = session_of(handle, self._url, options)
+            if self._session:
+                self._reconnecting = Connection(handle, options, session=self._session)
+                look_after(handle, options, self._session, self._reconnecting)
+            open_handle(handle, options)
             handle.set_on_message(self._deliver)
-            handle.send(announcement(self._username))
+            if not self._session:
+                handle.send(announcement(self._username))
             self._handle = handle
 
     def _connected(self) -> _core.WSClient:
@@ -187,6 +197,13 @@ class WSClient(ChatClient):
         self._username = name
         return True
 
+    def _flush(self, timeout: float | None) -> None:
+        handle = self._connected()
+        if not self._session:
+            handle.ping(None, timeout)
+        else:
+            self._session.flush(timeout)
+
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until the server has provably read all that was sent; whether it has.
 
@@ -194,7 +211,7 @@ class WSClient(ChatClient):
         """
         check_timeout("timeout", timeout)
         try:
-            self._connected().ping(None, self._options.ping_timeout if timeout is None else timeout)
+            self._flush(self._options.ping_timeout if timeout is None else timeout)
         except FAILURES as error:
             return self._failed("flush", error)
         return True
