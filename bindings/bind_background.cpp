@@ -49,6 +49,7 @@ static void call(Client& client, const py::object& callable, PyObject* connectio
 struct Item {
     wsEventType type;
     PyObject* message; // of a message
+    double received;
 };
 
 static std::vector<Item> take_items(Client& client, const Batch& batch, PyObject* connection) {
@@ -57,13 +58,29 @@ static std::vector<Item> take_items(Client& client, const Batch& batch, PyObject
     for (size_t i = 0; i < batch.count; i++) {
         const wsEvent& event = batch.events[i];
         try {
-            items.push_back({event.type, is_message(event) ? to_python(event, std::nullopt).release().ptr() : nullptr});
+            PyObject* message = is_message(event) ? to_python(event, std::nullopt).release().ptr() : nullptr;
+            items.push_back({event.type, message, event.received});
         } catch (py::error_already_set& error) { // there is no memory for it
             error.restore();
             report(client, connection);
         }
     }
     return items;
+}
+
+// What a listen that ended by an exception has left, or a callback that was cleared.
+static std::vector<Item> take_left(Client& client) {
+    std::vector<Item> items;
+    items.reserve(client.undelivered.size());
+    for (Delivery& left : client.undelivered) {
+        items.push_back({WS_EVENT_TEXT, left.message.release().ptr(), left.received});
+    }
+    client.undelivered.clear();
+    return items;
+}
+
+static void leave(Client& client, const Item& item) {
+    client.undelivered.push_back({py::reinterpret_steal<py::object>(item.message), item.received});
 }
 
 // A list of the messages from `at` on, up to what is none; moves `at`.
@@ -83,13 +100,26 @@ static PyObject* take_list(const std::vector<Item>& items, size_t* at) {
     return list;
 }
 
-static void call_for_messages(Client& client, const std::vector<Item>& items, size_t* at, PyObject* connection) {
-    if (client.on_messages.is_none()) {
-        call(client, client.on_message, connection, items[(*at)++].message);
-        return;
+// As listen calls it: on_message(message, received).
+static void call_as_listen(Client& client, PyObject* connection, const Item& item) {
+    PyObject* arguments[] = {nullptr, item.message, PyFloat_FromDouble(item.received)};
+    PyObject* result = nullptr;
+    if (arguments[2]) {
+        size_t count = 2 | PY_VECTORCALL_ARGUMENTS_OFFSET;
+        result = PyObject_Vectorcall(client.on_message.ptr(), arguments + 1, count, nullptr);
     }
-    PyObject* list = take_list(items, at);
-    if (list) {
+    if (!result) report(client, connection);
+    Py_XDECREF(result);
+    Py_XDECREF(arguments[2]);
+    Py_DECREF(item.message);
+}
+
+static void call_for_messages(Client& client, const std::vector<Item>& items, size_t* at, PyObject* connection) {
+    if (client.background->shared) {
+        call_as_listen(client, connection, items[(*at)++]);
+    } else if (client.on_messages.is_none()) {
+        call(client, client.on_message, connection, items[(*at)++].message);
+    } else if (PyObject* list = take_list(items, at)) {
         call(client, client.on_messages, connection, list);
     } else {
         report(client, connection);
@@ -98,23 +128,22 @@ static void call_for_messages(Client& client, const std::vector<Item>& items, si
 
 // The dispatcher has one less to serve.
 static void leave_dispatcher(Background& background) {
-    if (background.entered && background.dispatcher == dispatcher) dispatcher->leave();
-    background.entered = false;
+    if (background.entered.exchange(false) && background.dispatcher == dispatcher) dispatcher->leave();
 }
 
 static void end_with_close(Client& client, PyObject* connection) {
     call(client, client.on_close, connection, nullptr);
     leave_dispatcher(*client.background);
+    ws_inline_wake(client.conn); // who waits for the last callback
 }
 
-// What on_batch does; with the GIL. The callables stay what they are while the connection lives.
-static void hand_out(Client& client, const Batch& batch) {
-    PyObject* connection = PyWeakref_GetObject(client.connection.ptr()); // kept alive by serve
-    std::vector<Item> items = take_items(client, batch, connection);
-    batch.release();
+// The callables stay what they are while the connection lives.
+static void hand_out_items(Client& client, const std::vector<Item>& items, PyObject* connection) {
     for (size_t at = 0; at < items.size();) {
         if (client.background->dispatcher->stopping) {
             Py_XDECREF(items[at++].message);
+        } else if (items[at].message && client.background->held) {
+            leave(client, items[at++]);
         } else if (items[at].message) {
             call_for_messages(client, items, &at, connection);
         } else {
@@ -123,6 +152,14 @@ static void hand_out(Client& client, const Batch& batch) {
             if (type == WS_EVENT_CLOSED) end_with_close(client, connection);
         }
     }
+}
+
+// What on_batch does; with the GIL.
+static void hand_out(Client& client, const Batch& batch) {
+    PyObject* connection = PyWeakref_GetObject(client.connection.ptr()); // kept alive by serve
+    std::vector<Item> items = take_items(client, batch, connection);
+    batch.release();
+    hand_out_items(client, items, connection);
 }
 
 // ---- one turn
@@ -156,9 +193,7 @@ static void tend(Client& client) {
     Py_XDECREF(result);
 }
 
-static bool serve_client(Client& client) {
-    tend(client);
-    if (!client.on_batch) return false;
+static bool serve_for_a_while(Client& client) {
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(TURN_MS);
     for (size_t served = 0; served < TURN_MESSAGES && std::chrono::steady_clock::now() < end;) {
         size_t count = client.background->dispatcher->stopping ? 0 : serve_batch(client);
@@ -168,6 +203,23 @@ static bool serve_client(Client& client) {
     return true;
 }
 
+// A turn between those of listen in other threads, which tells when it is done. That may have met the end.
+static bool serve_shared(Client& client, PyObject* connection) {
+    if (client.receiving.exchange(true)) return false;
+    if (!client.undelivered.empty()) hand_out_items(client, take_left(client), connection);
+    bool more = serve_for_a_while(client);
+    if (!more && client.closed() && client.background->entered) end_with_close(client, connection);
+    client.receiving = false;
+    ws_inline_wake(client.conn);
+    return more;
+}
+
+static bool serve_client(Client& client, PyObject* connection) {
+    tend(client);
+    if (!client.on_batch || client.background->held) return false;
+    return client.background->shared ? serve_shared(client, connection) : serve_for_a_while(client);
+}
+
 // The Connection is kept while it has its turn; with it the client.
 static bool serve(Background& background) {
     if (!background.client) return false;
@@ -175,7 +227,9 @@ static bool serve(Background& background) {
     PyObject* connection = PyWeakref_GetObject(client.connection.ptr());
     if (connection == Py_None) return false;
     Py_INCREF(connection);
-    bool more = serve_client(client);
+    background.at_work = true;
+    bool more = serve_client(client, connection);
+    background.at_work = false;
     Py_DECREF(connection);
     return more;
 }
@@ -209,10 +263,10 @@ static void add_to_thread(Client& client, void (*on_events)(void*), void* arg) {
     if (rc != WS_OK) raise_error(client, rc, "the connection cannot be driven in the background");
 }
 
-static void enter_background(Client& client) {
+static void enter_background(Client& client, bool shared) {
     if (!dispatcher) dispatcher = new Dispatcher(serve);
     if (!dispatcher->enter()) raise_error(client, WS_ERR_SYSTEM, "there is no thread to be had for the callbacks");
-    client.background = std::make_shared<Background>(&client, dispatcher);
+    client.background = std::make_shared<Background>(&client, dispatcher, shared);
 }
 
 void leave_background(Client& client) {
@@ -225,7 +279,7 @@ void leave_background(Client& client) {
 
 static void on_events(void* arg) {
     auto background = static_cast<Background*>(arg);
-    background->dispatcher->ready(*background);
+    if (!background->held || ws_session_due(background->client->conn)) background->ready();
 }
 
 // Without callbacks; one that reconnects may have something to say all the same.
@@ -235,7 +289,7 @@ static void drive(Client& client, const py::object& connection) {
         return;
     }
     client.connection = py::weakref(connection);
-    enter_background(client);
+    enter_background(client, false);
     add_to_thread(client, on_events, client.background.get());
 }
 
@@ -251,8 +305,46 @@ static void dispatch(Client& client, const py::object& connection, const py::obj
     client.on_raise = on_raise;
     client.max_queue = max_queue;
     client.on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
-    enter_background(client);
+    enter_background(client, false);
     add_to_thread(client, on_events, client.background.get());
+}
+
+// The dispatcher does what listen does, between its calls.
+static void listen_aside(const py::object& self, const py::object& on_close, const py::object& on_raise,
+                         size_t max_queue) {
+    auto& client = self.cast<Client&>();
+    client.connection = py::weakref(self);
+    client.on_close = on_close;
+    client.on_raise = on_raise;
+    client.max_queue = max_queue;
+    client.on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
+    enter_background(client, true);
+    client.background->held = true;
+    try {
+        add_to_thread(client, on_events, client.background.get());
+    } catch (...) {
+        leave_background(client); // listen is as it was
+        throw;
+    }
+}
+
+static void hold(Client& client, bool held) {
+    if (!client.background) return;
+    client.background->held = held;
+    if (!held) client.background->ready();
+}
+
+// The end of the callbacks: of a closed connection, not from within one.
+static bool await_callbacks(Client& client, std::optional<double> timeout) {
+    std::shared_ptr<Background> background = client.background;
+    if (!background || background->dispatcher->is_here()) return true;
+    auto over = [&] {
+        if (background->dispatcher->stopping) return true;
+        return (!background->entered || background->held) && !background->at_work;
+    };
+    bool in_time = client.wait_until(over, deadline_after(timeout));
+    if (background->held) leave_dispatcher(*background);
+    return in_time;
 }
 
 void bind_background(ClientClass& client) {
@@ -260,4 +352,12 @@ void bind_background(ClientClass& client) {
     client.def("dispatch", &dispatch, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),
                py::arg("on_open"), py::arg("on_close"), py::arg("on_raise"), py::arg("max_queue"),
                "Have the I/O thread drive the connection, and the dispatcher call back.");
+    client.def(
+        "listen_aside", &listen_aside, py::arg("on_close"), py::arg("on_raise"), py::arg("max_queue"),
+        "Have the I/O thread drive the connection, and the dispatcher, once it is not held, do what listen does.");
+    client.def("hold", &hold, py::arg("held"), "Have what arrives wait, or the dispatcher hand it out.");
+    client.def("await_callbacks", &await_callbacks, py::arg("timeout") = py::none(),
+               "Wait for the last callback of a closed connection.");
+    client.def_property_readonly("calling",
+                                 [](const Client& self) { return self.background && self.background->is_here(); });
 }

@@ -3,23 +3,41 @@
 
 #include <algorithm>
 
-// One thread at a time may receive.
+#include "dispatcher.hpp"
+
+static bool takes_turns(const Client& client) {
+    return client.background && client.background->shared;
+}
+
+[[noreturn]] static void raise_taken(const Client& client) {
+    if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
+    raise_error(client, WS_ERR_CONCURRENCY,
+                client.background && client.on_batch ? "the messages of this connection go to its callbacks"
+                                                     : "another call is receiving on this connection");
+}
+
+// One thread at a time may receive. The dispatcher is waited for where it takes turns: in vain, this is false.
 class Receiving {
   public:
-    explicit Receiving(Client& owner) : client(owner) {
-        if (client.receiving.exchange(true)) {
-            if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
-            raise_error(client, WS_ERR_CONCURRENCY,
-                        client.background && client.on_batch ? "the messages of this connection go to its callbacks"
-                                                             : "another call is receiving on this connection");
-        }
+    Receiving(Client& owner, int64_t deadline) : client(owner) {
+        auto claim = [this] { return !client.receiving.exchange(true); };
+        held = claim();
+        if (held) return;
+        if (!takes_turns(client) || client.background->is_here()) raise_taken(client);
+        held = client.wait_until(claim, deadline);
     }
-    ~Receiving() { client.receiving = false; }
+    ~Receiving() {
+        if (!held) return;
+        client.receiving = false;
+        if (takes_turns(client)) client.background->ready();
+    }
     Receiving(const Receiving&) = delete;
     Receiving& operator=(const Receiving&) = delete;
+    explicit operator bool() const { return held; }
 
   private:
     Client& client;
+    bool held;
 };
 
 py::object to_python(const wsEvent& event, const std::optional<bool>& decode) {
@@ -66,16 +84,20 @@ static py::object receive_by(Client& client, int64_t deadline, const std::option
 }
 
 static py::object receive(Client& client, std::optional<double> timeout, std::optional<bool> decode) {
-    Receiving claim(client);
-    return receive_by(client, deadline_after(timeout), decode);
+    int64_t deadline = deadline_after(timeout);
+    Receiving claim(client, deadline);
+    if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+    return receive_by(client, deadline, decode);
 }
 
 static py::list recv_many(Client& client, std::optional<py::ssize_t> max_messages, std::optional<double> timeout) {
-    Receiving claim(client);
+    int64_t deadline = deadline_after(timeout);
+    Receiving claim(client, deadline);
     if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
+    if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
     size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
     py::list messages;
-    messages.append(receive_by(client, deadline_after(timeout), std::nullopt));
+    messages.append(receive_by(client, deadline, std::nullopt));
     py::object message;
     while (messages.size() < most && take_one(client, std::nullopt, &message) == Found::message) {
         messages.append(message);
@@ -121,12 +143,14 @@ static bool pump(Client& client, size_t* handed, bool* end) {
     size_t count = ws_conn_next(client.conn, events, BATCH);
     *handed += static_cast<size_t>(std::count_if(events, events + count, is_message));
     *end = count == 0 && client.closed();
-    if (count && client.on_batch) client.on_batch(Batch{events, count, [&token] { token.release(); }});
+    if (count) hand_over(client, Batch{events, count, [&token] { token.release(); }});
     return count > 0;
 }
 
 static size_t listen_to(Client& client, std::optional<double> timeout) {
-    Receiving claim(client);
+    int64_t deadline = deadline_after(timeout);
+    Receiving claim(client, deadline);
+    if (!claim) return 0;
     size_t handed = 0;
     bool end = false;
     deliver(client);
@@ -136,7 +160,7 @@ static size_t listen_to(Client& client, std::optional<double> timeout) {
         }
         return handed || end || client.woken.exchange(false);
     };
-    client.wait_until(look, deadline_after(timeout), true);
+    client.wait_until(look, deadline, true);
     if (end && !handed) raise_end(client);
     return handed;
 }
@@ -144,7 +168,6 @@ static size_t listen_to(Client& client, std::optional<double> timeout) {
 static void set_on_message(Client& client, const std::optional<py::function>& callback) {
     py::object before = std::move(client.on_message); // dropped last: its destructor may be anybody's code
     client.on_message = callback ? py::object(*callback) : py::none();
-    client.on_batch = [&client](const Batch& batch) { hand_over(client, batch); };
 }
 
 static void wake(Client& client) {

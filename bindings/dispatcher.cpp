@@ -17,6 +17,18 @@ void stay_if_given_up() {
     }
 }
 
+bool Dispatcher::is_here() const {
+    return here == this;
+}
+
+void Background::ready() {
+    if (entered) dispatcher->ready(*this);
+}
+
+bool Background::is_here() const {
+    return at_work && dispatcher->is_here();
+}
+
 void* Dispatcher::run_thread(void* self) {
     static_cast<Dispatcher*>(self)->run();
     return nullptr;

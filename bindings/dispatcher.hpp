@@ -10,11 +10,18 @@ class Dispatcher;
 
 // A connection whose events are the dispatcher's. It has nothing of Python's: the I/O thread may hold it.
 struct Background : std::enable_shared_from_this<Background> {
-    explicit Background(Client* owner, Dispatcher* by) : client(owner), dispatcher(by) {}
+    explicit Background(Client* owner, Dispatcher* by, bool takes_turns)
+        : client(owner), dispatcher(by), shared(takes_turns) {}
     Client* client; // with the GIL; NULL once that has gone
     Dispatcher* const dispatcher;
-    bool entered = true; // with the GIL; counted among the dispatcher's users
-    bool queued = false; // the dispatcher's
+    const bool shared;                // others may receive between the dispatcher's turns
+    std::atomic<bool> held{false};    // nothing is to be called for now: what arrives waits
+    std::atomic<bool> at_work{false}; // it has its turn
+    std::atomic<bool> entered{true};  // counted among the dispatcher's users
+    bool queued = false;              // the dispatcher's
+
+    void ready();         // something is there for it. Any thread
+    bool is_here() const; // is this thread in one of its callbacks?
 };
 
 // A native thread with a Python thread state of its own. It waits without the GIL, and takes it once for all that is
@@ -32,8 +39,10 @@ class Dispatcher {
     bool enter();
     void leave();
 
-    // Something waits for ws_conn_next. Any thread, without the GIL.
+    // Something waits for ws_conn_next. Any thread.
     void ready(Background& background);
+
+    bool is_here() const; // is this its thread?
 
     // At the interpreter's end, with the GIL, which is let go of: wait for the thread; after 2 s it is given up.
     void stop();

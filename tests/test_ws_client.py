@@ -371,37 +371,6 @@ def test_run_while_others_send(client: WSClient) -> None:
     assert client.last_error is None
 
 
-def test_start_runs_on_one_thread_of_its_own(client: WSClient) -> None:
-    before = threading.active_count()
-    assert client.start()
-    assert threading.active_count() == before + 1
-    with pytest.raises(ConcurrencyError):
-        client.start()
-    for call in (client.run, client.listen, client.connect, client.messages):
-        with pytest.raises(ConcurrencyError):
-            call()
-    client.stop()
-    client.stop()
-    assert threading.active_count() == before
-
-
-def test_ctrl_c_reaches_the_main_thread_while_another_runs(server: ChatServer) -> None:
-    code = (
-        "import sys, threading, wsclient\n"
-        "with wsclient.WSClient(port=sys.argv[1]) as client:\n"
-        "    client.start()\n"
-        "    client.set_message_callback(lambda c, text, t: (print('heard', flush=True), c.send_message('again', 3)))\n"
-        "    client.send_message('go round and round', 3)\n"
-        "    try:\n"
-        "        while True: threading.Event().wait(0.1)\n"  # without end, Python may sleep through the signal itself
-        "    except KeyboardInterrupt: sys.exit(5)\n"
-    )
-    with Program(sys.executable, "-c", code, str(server.port)) as program:
-        program.expect("heard")
-        program.process.send_signal(signal.SIGINT)
-        assert program.wait() == 5
-
-
 def test_start_and_stop_again(client: WSClient) -> None:
     for _ in range(3):
         client.stop()
@@ -468,19 +437,6 @@ def test_ctrl_c_ends_run_well(answers: bool) -> None:
             assert client.run()
         finally:
             signal.signal(signal.SIGALRM, before)
-        assert client.last_error is None
-
-
-def test_a_peer_that_does_not_answer_the_close_does_not_spoil_stop() -> None:
-    def serve(peer: Peer) -> None:
-        peer.upgrade()
-        peer.wait_gone()
-
-    with RawServer(serve) as server:
-        client = WSClient(url=server.url, close_timeout=0.2)
-        assert client.connect()
-        assert client.start()
-        client.stop()
         assert client.last_error is None
 
 

@@ -100,7 +100,7 @@ int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg);
  */
 void ws_io_remove(wsConn* conn);
 
-/* Take all back and wait for the thread's end: for the end of the process. Not within on_events. */
+/* Take all back and wait for the thread's end: exit() does so before OpenSSL's end. Not within on_events. */
 void ws_io_stop(void);
 
 /* -- sending that can be waited for -- */

@@ -13,6 +13,7 @@
 #include "client/conn.h"
 #include "net/poll.h"
 #include "net/sys.h"
+#include "net/tls_context.h"
 #include "net/wake.h"
 
 enum {
@@ -442,8 +443,17 @@ static void after_fork_in_child(void) {
     unlock_io();
 }
 
-static void watch_forks(void) {
+/* ---- the end of the process ---- */
+
+static void at_exit(void) {
+    if (!on_io_thread) ws_io_stop();
+}
+
+/* Exit handlers run in the reverse order of their registration: OpenSSL's, which frees what the thread uses, last. */
+static void prepare(void) {
     pthread_atfork(before_fork, after_fork_here, after_fork_in_child);
+    ws_tls_init();
+    atexit(at_exit);
 }
 
 /* ---- from outside ---- */
@@ -484,7 +494,7 @@ static int32_t enlist(ws_io_entry* entry) {
 
 int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
+    pthread_once(&once, prepare);
     ws_io_entry* entry = new_entry(conn, on_events, arg);
     if (!entry) return WS_ERR_MEMORY;
     await_stopped();

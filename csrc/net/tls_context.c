@@ -63,6 +63,10 @@ static ws_tls_context* context_new(const wsTls* options, bool server) {
     return NULL;
 }
 
+void ws_tls_init(void) {
+    OPENSSL_init_ssl(0, NULL);
+}
+
 /* The link to the context of these options, or to the end. With the lock held. */
 static ws_tls_context** find(const wsTls* options) {
     ws_tls_context** link = &contexts;

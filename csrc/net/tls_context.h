@@ -12,6 +12,9 @@
 
 typedef struct ws_tls_context ws_tls_context;
 
+/* OpenSSL's exit handler is registered, at the latest now. */
+void ws_tls_init(void);
+
 /* For a client: the one for these options, made if need be; no file is read yet. WS_ERR_TLS_OPTIONS, WS_ERR_MEMORY. */
 int32_t ws_tls_context_get(const wsTls* options, ws_tls_context** context, ws_error* error);
 

@@ -75,6 +75,28 @@ class WSClient:
         Without a callback they are dropped. Raises ``ConnectionClosed`` once the connection is closed.
         """
 
+    def listen_aside(
+        self,
+        on_close: Callable[[WSClient], object],
+        on_raise: Callable[[WSClient, BaseException], object],
+        max_queue: int,
+    ) -> None:
+        """Have the I/O thread drive the connection, and the dispatcher do what ``listen`` does, between its calls.
+
+        ``on_close`` is called after the last message, ``on_raise`` with what the callback raised. It is ``held`` at
+        first.
+        """
+
+    def hold(self, held: bool) -> None:
+        """Have what arrives wait for ``listen`` or ``recv``, or have the dispatcher hand it out again."""
+
+    def await_callbacks(self, timeout: float | None = None) -> bool:
+        """Wait for the end of the last callback of a closed connection. On the dispatcher it does nothing."""
+
+    @property
+    def calling(self) -> bool:
+        """Whether this thread is the dispatcher, in a callback of this connection."""
+
     def drive(self, connection: object) -> None:
         """Have the I/O thread drive the connection from now on; ``recv`` takes what it has read."""
 

@@ -142,7 +142,7 @@ def connect(
     tend = look_after(handle, options, session, connection) if session else None
     open_handle(handle, options)
     if driven and tend:
-        handle.set_on_due(lambda: threading.Thread(target=tend, daemon=True).start())
+        handle.set_on_due(aside(tend))
     if callbacks.any():
         most = sys.maxsize if max_queue is None else max_queue
         handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
@@ -164,6 +164,11 @@ def look_after(
 
     handle.set_on_due(tend)
     return tend
+
+
+def aside(tend: Callable[[], None]) -> Callable[[], None]:
+    """Return what has that done by a thread of its own."""
+    return lambda: threading.Thread(target=tend, daemon=True).start()
 
 
 def _closed(connection: Connection) -> None:

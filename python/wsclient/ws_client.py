@@ -15,7 +15,7 @@ if __name__ == "__main__":
 import contextlib
 import inspect
 import logging
-import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from types import TracebackType
@@ -27,8 +27,8 @@ from ._checks import check_timeout
 from ._codec import check_name
 from ._handle import attempt_handle, open_handle
 from ._session import Session, session_of
-from .connection import Connection, look_after
-from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
+from .connection import Connection, aside, look_after
+from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK, InvalidState
 from .models import Message, MessageInfo, State
 from .options import (
     USER_AGENT,
@@ -129,10 +129,12 @@ class WSClient(ChatClient):
         super().__init__(ip, port, username, url, options)
         self._callback: tuple[RawCallback | JsonCallback, bool] | None = None
         self._receiving = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._receiver: int | None = None
+        self._started = False
         self._handle: _core.WSClient | None = None
         self._session: Session | None = None
         self._reconnecting: Connection | None = None  # what the policy's functions get
+        self._tend: Callable[[], None] | None = None  # if it reconnects
 
     def __repr__(self) -> str:
         state = State(self._handle.state).name if self._handle else "not connected"
@@ -160,13 +162,13 @@ class WSClient(ChatClient):
         with self._alone("connect"):
             if self._handle and self._handle.state != State.CLOSED:
                 raise InvalidState("already connected: disconnect first")
-            self._handle, self._leaving, self._last_error = None, False, None
+            self._handle, self._started, self._leaving, self._last_error = None, False, False, None
             options = self._introducing(Connection.send)
             handle = attempt_handle(self._url, options)
             self._session = session_of(handle, self._url, options)
             if self._session:
                 self._reconnecting = Connection(handle, options, session=self._session)
-                look_after(handle, options, self._session, self._reconnecting)
+                self._tend = look_after(handle, options, self._session, self._reconnecting)
             open_handle(handle, options)
             handle.set_on_message(self._deliver)
             if not self._session:
@@ -223,6 +225,7 @@ class WSClient(ChatClient):
     def set_message_callback(self, callback: RawCallback | JsonCallback | None, use_json: bool = False) -> None:
         """Have every message that arrives handed to ``callback``, in the thread that listens; ``None`` clears it.
 
+        After :meth:`start` without a callback what arrives waits for :meth:`listen`, :meth:`messages` or a callback.
         It gets a :class:`~wsclient.Message` with ``use_json``, the text as it came without. What is no chat message
         is counted, logged and skipped then, and a binary message always. An exception of its own is logged and stops
         nothing.
@@ -232,6 +235,7 @@ class WSClient(ChatClient):
         if inspect.iscoroutinefunction(callback):
             raise TypeError("callback must be a plain function, not async: nothing here would await it")
         self._callback = None if callback is None else (callback, bool(use_json))
+        self._hold()
 
     def listen(self, timeout: float = 0.1) -> bool:
         """Wait up to ``timeout`` seconds for messages and hand all that arrived to the callback.
@@ -268,9 +272,11 @@ class WSClient(ChatClient):
         """Iterate over the chat messages that arrive until the connection is closed, besides any callback.
 
         Ends after a clean close or a :meth:`disconnect`; raises :exc:`~wsclient.exceptions.ConnectionClosedError`
-        otherwise.
+        otherwise. Not after :meth:`start` with a callback (:exc:`~wsclient.exceptions.ConcurrencyError`).
         """
         with self._alone("messages"):
+            if self._started and self._callback:
+                raise ConcurrencyError("messages: the client has been started, its messages go to the callback")
             return self._messages()
 
     def _messages(self) -> Iterator[Message]:
@@ -287,30 +293,45 @@ class WSClient(ChatClient):
                 yield message
 
     def start(self) -> bool:
-        """Have :meth:`run` run on a thread of its own; whether there is a connection to listen to.
+        """Have the connection driven in the background from now on; whether there is one.
 
-        The program goes on until the connection is closed or :meth:`stop` is called.
+        A thread of the engine reads, answers pings and keeps deadlines, however busy the program is, and another one
+        hands what arrives to the callback. :meth:`listen` and :meth:`run` may still be called: while they wait, the
+        callback is called in their thread. It goes on until the connection is closed, by :meth:`stop` for one; the
+        program does not wait for it at its end (:meth:`run` is how to stay).
         """
-        try:
-            self._connected()
-        except InvalidState as error:
-            return self._failed("start", error)
-        if self._thread and self._thread.is_alive():
-            raise ConcurrencyError("start: the client has been started already")
-        self._thread = threading.Thread(target=self._run_aside, name="wsclient", daemon=False)
-        self._thread.start()
+        with self._alone("start"):
+            if self._started:
+                raise ConcurrencyError("start: the client has been started already")
+            try:
+                self._start(self._connected())
+            except FAILURES as error:
+                return self._failed("start", error)
         return True
 
-    def _run_aside(self) -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # or Ctrl-C lands here and wakes nobody
-        self.run()
+    def _start(self, handle: _core.WSClient) -> None:
+        if handle.error:
+            raise handle.error
+        if self._tend:
+            handle.set_on_due(aside(self._tend))
+        most = sys.maxsize if self._options.max_queue is None else self._options.max_queue
+        handle.listen_aside(self._ended, self._raised, most)
+        self._started = True
+        self._hold()
+
+    def _hold(self) -> None:
+        """Without a callback what arrives waits."""
+        if self._handle and self._started:
+            self._handle.hold(self._callback is None)
 
     def stop(self) -> None:
-        """Disconnect, and wait for the thread of :meth:`start` (not when it is that thread which calls)."""
+        """Disconnect, and wait for the last callback that :meth:`start` has called (not inside one).
+
+        From any thread. It takes ``close_timeout`` at the most, and as long again if a callback does not return.
+        """
         self.disconnect()
-        thread = self._thread
-        if thread and thread is not threading.current_thread():
-            thread.join(self._options.close_timeout)
+        if self._handle and self._receiver != threading.get_ident():
+            self._handle.await_callbacks(self._options.close_timeout)
 
     def disconnect(self) -> None:
         """Close the connection, within ``close_timeout``. Without one it does nothing; :meth:`connect` works again."""
@@ -324,15 +345,17 @@ class WSClient(ChatClient):
     @contextlib.contextmanager
     def _alone(self, what: str) -> Generator[None]:
         """Nobody else receives meanwhile: no other thread, and not the callback that we are in."""
-        if not self._receiving.acquire(blocking=False):
+        if (self._handle and self._handle.calling) or not self._receiving.acquire(blocking=False):
             raise ConcurrencyError(f"{what}: another thread is receiving, or this is a callback")
+        self._receiver = threading.get_ident()
         try:
             yield
         finally:
+            self._receiver = None
             self._receiving.release()
 
     def _deliver(self, data: str | bytes, received: float) -> None:
-        """Called by the native ``listen`` for each message."""
+        """Called for each message, by the native ``listen`` or in its place by the dispatcher."""
         if self._callback is None:
             return
         callback, use_json = self._callback
@@ -343,3 +366,18 @@ class WSClient(ChatClient):
             cast("Callable[[WSClient, str | Message, float], object]", callback)(self, message, received)
         except Exception:
             self._logger.exception("the message callback raised")
+
+    def _ended(self, handle: _core.WSClient) -> None:
+        """Called by the dispatcher after the last message."""
+        error = handle.error
+        if (
+            error
+            and handle is self._handle
+            and not self._left(error)
+            and not isinstance(self._last_error, ConnectionClosed)
+        ):
+            self._failed("run", error)
+
+    def _raised(self, _: _core.WSClient, error: BaseException) -> None:
+        """Called by the dispatcher with what has ended a thread, were it one of the program's."""
+        self._logger.error("the message callback raised", exc_info=error)

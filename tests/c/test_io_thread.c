@@ -1,6 +1,7 @@
 /* The I/O thread against servers' sockets that the test holds in its hand. */
 #include <dirent.h>
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -533,6 +534,52 @@ TEST(a_child_of_fork_has_no_thread_and_its_parent_keeps_it) {
     end_rig(&r);
 }
 
+/* ---- the end of the process ---- */
+
+static void end_of_openssl(void) {
+    _exit(io_threads() == 0 ? 0 : 1);
+}
+
+static void exit_inside(void* unused) {
+    (void)unused;
+    exit(2);
+}
+
+/* The status of a child that runs `leave` with a connection that its own thread drives. */
+static int exit_status_of(void (*leave)(void), void (*on_events)(void* arg)) {
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        rig r;
+        open_rig(&r, (wsOptions){0}, on_events);
+        OPENSSL_atexit(end_of_openssl);
+        leave();
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void exit_now(void) {
+    exit(2);
+}
+
+static void wait_for_exit(void) {
+    for (;;) {
+        pause();
+    }
+}
+
+TEST(the_thread_ends_before_openssl) {
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(exit_status_of(exit_now, on_events), 0);
+    }
+}
+
+TEST(the_thread_itself_may_end_the_process) {
+    assert_int_equal(WEXITSTATUS(exit_status_of(wait_for_exit, exit_inside)), 1);
+}
+
 int main(void) {
     ws_wake_of_thread(); /* a descriptor that stays */
     const struct CMUnitTest tests[] = {
@@ -550,6 +597,8 @@ int main(void) {
         cmocka_unit_test(a_connection_may_be_freed_in_its_own_callback),
         cmocka_unit_test(threads_may_add_remove_and_stop_at_once),
         cmocka_unit_test(a_child_of_fork_has_no_thread_and_its_parent_keeps_it),
+        cmocka_unit_test(the_thread_ends_before_openssl),
+        cmocka_unit_test(the_thread_itself_may_end_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
