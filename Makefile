@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick clean
 
 all:
 	@scripts/setup.sh c
@@ -78,6 +78,15 @@ CASES ?= all
 compliance: python c-server
 	@tests/compliance/setup.sh
 	@$(VENV)/python tests/compliance/run.py $(CASES)
+
+# How fast it is beside others, into docs/benchmarks: half an hour. See benchmarks/README.md.
+bench:
+	@benchmarks/setup.sh
+	@build/bench-venv/bin/python -m benchmarks.run
+
+bench-quick:
+	@benchmarks/setup.sh
+	@build/bench-venv/bin/python -m benchmarks.run --quick
 
 wheel: python
 	scripts/wheel_check.sh

@@ -1,0 +1,1 @@
+"""How fast wsclient is beside others: see README.md."""

@@ -1,0 +1,116 @@
+"""websockets, threading and asyncio: without compression and limits, as its page on performance advises."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from websockets.asyncio.client import connect as connect_async
+from websockets.sync.client import connect
+
+from benchmarks.order import Clients, Meter, Order, Sample, on_loops, warm_up
+
+
+def options(order: Order) -> dict[str, Any]:
+    return {
+        "compression": "deflate" if order.compressed else None,
+        "max_size": None,
+        "proxy": None,
+        "ssl": order.context(),
+    }
+
+
+def echo(order: Order) -> Sample:
+    message = order.message
+    with connect(order.url, **options(order)) as connection:
+        for _ in range(warm_up(order)):
+            connection.send(message)
+            connection.recv()
+        with Meter() as meter:
+            for _ in range(order.count):
+                connection.send(message)
+                connection.recv()
+    return meter.sample
+
+
+def flood(order: Order) -> Sample:
+    with connect(order.url, **options(order)) as connection, Meter() as meter:
+        connection.send("go")
+        for _ in range(order.count):
+            connection.recv()
+    return meter.sample
+
+
+def send(order: Order) -> Sample:
+    message = order.text if order.compressed else order.message
+    with connect(order.url, **options(order)) as connection, Meter() as meter:
+        for _ in range(order.count):
+            connection.send(message)
+        connection.recv()
+    return meter.sample
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    text: str
+    user: User
+    info: int
+
+
+def typed(order: Order) -> Sample:
+    """Envelopes by the json module into dataclasses."""
+    with connect(order.url, **options(order)) as connection, Meter() as meter:
+        connection.send("name")
+        connection.send("go")
+        for _ in range(order.count):
+            envelope = json.loads(connection.recv())
+            message = envelope["message"]
+            Message(message["text"], User(envelope["user"]["name"]), message["info"])
+    return meter.sample
+
+
+async def echo_async(order: Order) -> Sample:
+    message = order.message
+    async with connect_async(order.url, **options(order)) as connection:
+        for _ in range(warm_up(order)):
+            await connection.send(message)
+            await connection.recv()
+        with Meter() as meter:
+            for _ in range(order.count):
+                await connection.send(message)
+                await connection.recv()
+    return meter.sample
+
+
+async def flood_async(order: Order) -> Sample:
+    async with connect_async(order.url, **options(order)) as connection:
+        with Meter() as meter:
+            await connection.send("go")
+            for _ in range(order.count):
+                await connection.recv()
+    return meter.sample
+
+
+async def send_async(order: Order) -> Sample:
+    message = order.text if order.compressed else order.message
+    async with connect_async(order.url, **options(order), write_limit=2**20) as connection:
+        with Meter() as meter:
+            for _ in range(order.count):
+                await connection.send(message)
+            await connection.recv()
+    return meter.sample
+
+
+CLIENTS: Clients = {
+    "websockets": {"echo": echo, "flood": flood, "send": send, "inflate": flood, "deflate": send, "typed": typed},
+    **on_loops(
+        "websockets",
+        {"echo": echo_async, "flood": flood_async, "send": send_async, "inflate": flood_async, "deflate": send_async},
+    ),
+}

@@ -1,0 +1,131 @@
+"""Writes what was measured: tables, verdicts on the bars, charts."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from .bars import BARS, Results, Verdict, is_peer, judge
+from .charts import Row, bar_chart
+from .rounds import Figure
+from .works import CELLS, Cell
+
+PACKAGES = ("wsclient-sdk", "websockets", "aiohttp", "picows", "aiofastnet", "websocket-client", "wsaccel", "curl_cffi")
+MORE_PACKAGES = ("websocket-rs", "uvloop", "msgspec")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All of one run."""
+
+    results: Results
+    rounds: int
+    seconds: float
+    date: str
+    notes: Sequence[str] = ()
+    """What went wrong."""
+
+    def cells(self) -> list[Cell]:
+        """Those that were measured."""
+        return [cell for cell in CELLS if self.results.get(cell.key)]
+
+
+def write(run: Run, folder: Path) -> None:
+    """Write README.md, the charts and the figures into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.svg"):
+        old.unlink()
+    for cell in run.cells():
+        (folder / f"{cell.key}.svg").write_text(_chart(cell, run.results[cell.key]), encoding="utf-8")
+    (folder / "README.md").write_text("\n".join(_page(run)) + "\n", encoding="utf-8")
+    results = {
+        cell: {name: asdict(figure) for name, figure in figures.items()} for cell, figures in run.results.items()
+    }
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def _page(run: Run) -> Iterator[str]:
+    yield "# Benchmarks"
+    yield ""
+    yield "`make bench` writes this page; how it measures and by which rules: [benchmarks](../../benchmarks/README.md)."
+    yield ""
+    yield f"- {run.date}, {run.rounds} rounds of about {run.seconds:g} s each"
+    yield "- figures are medians of the rounds, ± is half the distance between the quartiles"
+    yield f"- {machine()}"
+    yield f"- Python {platform.python_version()}; {', '.join(_versions())}"
+    yield "- rates are messages a second; CPU is the client's, in microseconds a message, all its threads"
+    yield ""
+    yield from _verdicts([judge(bar, run.results) for bar in BARS if bar.cell in run.results])
+    for cell in run.cells():
+        yield from _table(cell, run.results[cell.key])
+    if run.notes:
+        yield "## What could not be measured"
+        yield ""
+        yield from (f"- {note}" for note in sorted(set(run.notes)))
+
+
+def machine() -> str:
+    """The machine in a line."""
+    model = ""
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+    return f"{model or platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
+
+
+def _versions() -> Iterator[str]:
+    for name in PACKAGES + MORE_PACKAGES:
+        try:
+            yield f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+
+
+def _verdicts(verdicts: list[Verdict]) -> Iterator[str]:
+    met, missed = (sum(verdict.met is what for verdict in verdicts) for what in (True, False))
+    yield "## The bars"
+    yield ""
+    yield f"Met: {met}. Not met: {missed}. Not measured: {len(verdicts) - met - missed}."
+    section = ""
+    for verdict in verdicts:
+        bar = verdict.bar
+        if bar.section != section:
+            section = bar.section
+            yield from ("", f"### {section}", "", "| cell | who | demand | found | met |", "|---|---|---|---:|---|")
+        found = "" if verdict.value is None else f"{verdict.value:.2f}" + (" µs" if bar.kind == "over" else "")
+        other = f" ({verdict.other})" if verdict.other not in ("", bar.other) else ""
+        word = {True: "yes", False: "**no**", None: "not measured"}[verdict.met]
+        yield f"| {bar.cell} | {bar.ours} | {bar.demand}{other} | {found} | {word} |"
+    yield ""
+
+
+def _by_rate(figures: Mapping[str, Figure]) -> list[tuple[str, Figure]]:
+    return sorted(figures.items(), key=lambda item: -item[1].rate)
+
+
+def _table(cell: Cell, figures: Mapping[str, Figure]) -> Iterator[str]:
+    floor = figures.get("floor")
+    best = max((figure.rate for name, figure in figures.items() if is_peer(name)), default=0.0)
+    yield from (f"## {cell.title}", "", f"![{cell.title}]({cell.key}.svg)", "")
+    yield from (
+        "| client | rate | ± | of the best peer | CPU | ± | above the floor |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    )
+    for name, figure in _by_rate(figures):
+        ratio = f"{figure.rate / best:.0%}" if best else ""
+        above = f"{figure.cpu - floor.cpu:.2f}" if floor else ""
+        yield (
+            f"| {name} | {figure.rate:,.0f} | {figure.rate_spread:.0%} | {ratio} "
+            f"| {figure.cpu:.2f} | {figure.cpu_spread:.0%} | {above} |"
+        )
+    yield ""
+
+
+def _chart(cell: Cell, figures: Mapping[str, Figure]) -> str:
+    rows = [Row(name, figure.rate, f"{figure.rate:,.0f}/s, {figure.cpu:.2f} µs") for name, figure in _by_rate(figures)]
+    return bar_chart(f"{cell.title}: messages a second, CPU a message", rows)
