@@ -31,7 +31,11 @@ static py::dict counters(const Client& client) {
     ws_counters counted;
     ws_conn_counters(client.conn, &counted);
     return py::dict("messages_sent"_a = counted.messages_sent, "messages_received"_a = counted.messages_received,
-                    "bytes_sent"_a = counted.bytes_sent, "bytes_received"_a = counted.bytes_received,
+                    "messages_dropped"_a = counted.messages_dropped,
+                    "messages_waiting"_a = counted.messages_waiting + client.undelivered.size(),
+                    "bytes_waiting"_a = counted.bytes_waiting, "frames_sent"_a = counted.frames_sent,
+                    "frames_received"_a = counted.frames_received, "bytes_sent"_a = counted.bytes_sent,
+                    "bytes_received"_a = counted.bytes_received, "bytes_queued"_a = counted.bytes_queued,
                     "pings_received"_a = counted.pings_received, "pongs_received"_a = counted.pongs_received,
                     "latency"_a = counted.latency, "ping_p50"_a = counted.ping_p50, "ping_p90"_a = counted.ping_p90,
                     "ping_p99"_a = counted.ping_p99, "reconnects"_a = counted.reconnects,

@@ -18,10 +18,9 @@ template <class Call> static auto unlocked_if_busy(const Client& client, Call ca
 }
 
 static void note_how_busy(Client& client) {
-    ws_counters counted;
-    ws_conn_counters(client.conn, &counted);
-    client.busy = counted.bytes_received - client.bytes_received >= LET_GO;
-    client.bytes_received = counted.bytes_received;
+    uint64_t received = ws_conn_bytes_received(client.conn);
+    client.busy = received - client.bytes_received >= LET_GO;
+    client.bytes_received = received;
 }
 
 // Make objects of what has arrived, up to a batch: somebody is waiting for it.
@@ -80,21 +79,33 @@ static py::tuple step(Client& client, bool wanted) {
 
 // ---- receiving
 
+// False: there is none.
+static bool take_next(Client& client, const std::optional<bool>& decode, Delivery* next) {
+    Found found = take_one(client, decode, next);
+    if (found == Found::end) raise_end(client);
+    return found == Found::message;
+}
+
 static py::object take(Client& client, const std::optional<bool>& decode) {
-    py::object message = py::none();
-    if (take_one(client, decode, &message) == Found::end) raise_end(client);
-    return message;
+    Delivery next;
+    return take_next(client, decode, &next) ? next.message : py::none();
+}
+
+static std::optional<py::tuple> take_event(Client& client) {
+    Delivery next;
+    if (!take_next(client, std::nullopt, &next)) return std::nullopt;
+    return event_tuple(next);
 }
 
 static std::optional<py::list> take_many(Client& client, std::optional<py::ssize_t> max_messages) {
     if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
     size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
     py::list messages;
-    py::object message = take(client, std::nullopt);
-    if (message.is_none()) return std::nullopt;
+    Delivery next;
+    if (!take_next(client, std::nullopt, &next)) return std::nullopt;
     do {
-        messages.append(message);
-    } while (messages.size() < most && take_one(client, std::nullopt, &message) == Found::message);
+        messages.append(next.message);
+    } while (messages.size() < most && take_one(client, std::nullopt, &next) == Found::message);
     return messages;
 }
 
@@ -159,6 +170,7 @@ void bind_loop(ClientClass& client) {
     client.def(
         "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
     client.def("take", &take, py::arg("decode") = py::none(), "The next message if there is one.");
+    client.def("take_event", &take_event, "The next message and when it came, if there is one.");
     client.def("take_many", &take_many, py::arg("max_messages") = py::none(), "All messages that there are.");
     client.def("offer", &offer, py::arg("data"), py::arg("text") = py::none(), py::arg("compress") = py::none(),
                py::arg("write") = true, "Have a message accepted if there is room.");

@@ -55,11 +55,11 @@ static py::object as_wanted(py::object message, const std::optional<bool>& decod
     return message.attr(is_text ? "encode" : "decode")();
 }
 
-Found take_one(Client& client, const std::optional<bool>& decode, py::object* out) {
+Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out) {
     if (!client.undelivered.empty()) {
-        py::object message = std::move(client.undelivered.front().message);
+        Delivery next = std::move(client.undelivered.front());
         client.undelivered.pop_front();
-        *out = as_wanted(std::move(message), decode);
+        *out = {as_wanted(std::move(next.message), decode), next.received};
         return Found::message;
     }
     Ahead scope(client);
@@ -68,26 +68,37 @@ Found take_one(Client& client, const std::optional<bool>& decode, py::object* ou
     if (!token) return Found::nothing;
     while (ws_conn_next(client.conn, &event, 1)) {
         if (!is_message(event)) continue;
-        *out = to_python(event, decode);
+        *out = {to_python(event, decode), event.received};
         return Found::message;
     }
     return client.closed() ? Found::end : Found::nothing;
 }
 
-static py::object receive_by(Client& client, int64_t deadline, const std::optional<bool>& decode) {
-    py::object message;
+static Delivery receive_by(Client& client, int64_t deadline, const std::optional<bool>& decode) {
+    Delivery next;
     Found found = Found::nothing;
-    auto look = [&] { return (found = take_one(client, decode, &message)) != Found::nothing; };
+    auto look = [&] { return (found = take_one(client, decode, &next)) != Found::nothing; };
     if (!client.wait_until(look, deadline, true)) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
     if (found == Found::end) raise_end(client);
-    return message;
+    return next;
 }
 
 static py::object receive(Client& client, std::optional<double> timeout, std::optional<bool> decode) {
     int64_t deadline = deadline_after(timeout);
     Receiving claim(client, deadline);
     if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
-    return receive_by(client, deadline, decode);
+    return receive_by(client, deadline, decode).message;
+}
+
+py::tuple event_tuple(const Delivery& delivery) {
+    return py::make_tuple(delivery.message, delivery.received);
+}
+
+static py::tuple recv_event(Client& client, std::optional<double> timeout) {
+    int64_t deadline = deadline_after(timeout);
+    Receiving claim(client, deadline);
+    if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+    return event_tuple(receive_by(client, deadline, std::nullopt));
 }
 
 static py::list recv_many(Client& client, std::optional<py::ssize_t> max_messages, std::optional<double> timeout) {
@@ -97,11 +108,10 @@ static py::list recv_many(Client& client, std::optional<py::ssize_t> max_message
     if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
     size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
     py::list messages;
-    messages.append(receive_by(client, deadline, std::nullopt));
-    py::object message;
-    while (messages.size() < most && take_one(client, std::nullopt, &message) == Found::message) {
-        messages.append(message);
-    }
+    Delivery next = receive_by(client, deadline, std::nullopt);
+    do {
+        messages.append(next.message);
+    } while (messages.size() < most && take_one(client, std::nullopt, &next) == Found::message);
     return messages;
 }
 
@@ -180,6 +190,8 @@ void bind_receiving(ClientClass& client) {
                "Wait for the next message.");
     client.def("recv_many", &recv_many, py::arg("max_messages") = py::none(), py::arg("timeout") = py::none(),
                "Wait for one message, then take all that have arrived.");
+    client.def("recv_event", &recv_event, py::arg("timeout") = py::none(),
+               "Wait for the next message: what it is and when it came.");
     client.def("set_on_message", &set_on_message, py::arg("callback"),
                "Have listen call callback(message, received); None clears it.");
     client.def("listen", &listen_to, py::arg("timeout") = py::none(),

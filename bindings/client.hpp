@@ -29,10 +29,10 @@ struct Batch {
     std::function<void()> release;
 };
 
-// A message that is waiting for the callback.
+// A message that is an object already, and when it was read.
 struct Delivery {
     py::object message;
-    double received;
+    double received = 0;
 };
 
 // The waits that this side of the engine keeps, in ms; INT64_MAX: none.

@@ -16,4 +16,7 @@ py::object to_python(const wsEvent& event, const std::optional<bool>& decode);
 enum class Found { nothing, message, end };
 
 // The next message into *out, without waiting.
-Found take_one(Client& client, const std::optional<bool>& decode, py::object* out);
+Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out);
+
+// A message and when it came, for Python.
+py::tuple event_tuple(const Delivery& delivery);

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,14 @@ def node_echo() -> Iterator[Echo]:
     """An echo server on npm's ws."""
     with Echo(node(), PEERS / "echo.mjs") as server:
         yield server
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for something that makes no sound."""
+    until = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def open_sockets() -> set[str]:

@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import pytest
 
 import wsclient
 from certificates import Certificates, server_context, tls_echo
-from conftest import Echo
+from conftest import Echo, wait_until
 from raw_server import (
     BINARY,
     CLOSE,
@@ -73,14 +73,6 @@ def threads() -> Counter[str]:
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
     return Counter({name: count for name, count in names.items() if name.startswith("wsclient-")})
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for something that makes no sound."""
-    until = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)

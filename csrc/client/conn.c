@@ -26,6 +26,9 @@ static int32_t conn_init(wsConn* conn, const wsOptions* options) {
 }
 
 int32_t ws_conn_start_protocol(wsConn* conn) {
+    conn->bytes_sent_before += ws_conn_written_up_to(conn);
+    conn->frames_sent_before += conn->protocol.writer.frames;
+    ws_protocol_free(&conn->protocol);
     ws_protocol_init_client(&conn->protocol, &conn->settings.limits, ws_sys_random);
     int32_t rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
     if (rc) return rc;

@@ -80,7 +80,9 @@ struct wsConn {
 
     ws_protocol protocol; /* its reader is the token's, its writer the mutex's */
     ws_buf request;       /* what we sent to upgrade */
-    _Atomic uint64_t messages_sent, messages_received, bytes_received, pings_received, pongs_received;
+    _Atomic uint64_t messages_sent, messages_received, messages_dropped, frames_received, bytes_received;
+    _Atomic uint64_t pings_received, pongs_received;
+    uint64_t frames_sent_before, bytes_sent_before; /* by the protocols before this one; the mutex's */
 };
 
 /* ---- for the files of this room ---- */
@@ -106,7 +108,7 @@ static inline void ws_conn_call_driver(wsConn* conn) {
 /* Is there something for ws_conn_next? With the token held. (conn_events.c) */
 bool ws_conn_has_events(const wsConn* conn);
 
-/* Make the request for settings.request, and be ready for its answer. 0 or a code. (conn.c) */
+/* Make the request for settings.request, and be ready for its answer, by another protocol. 0 or a code. (conn.c) */
 int32_t ws_conn_start_protocol(wsConn* conn);
 
 /* From now on a child process has a closed copy. (conn_forked.c) */

@@ -129,10 +129,16 @@ static void closed_event(wsConn* conn, wsEvent* out) {
     conn->close_pending = false;
 }
 
+static void count_frames(wsConn* conn) {
+    count(&conn->frames_received, conn->protocol.reader.frames);
+    conn->protocol.reader.frames = 0;
+}
+
 /* The next event that is not in the inbox. */
 static bool next_parsed(wsConn* conn, wsEvent* out) {
     while (conn->unparsed) {
         ws_event event = ws_protocol_next(&conn->protocol);
+        count_frames(conn);
         if (event.type == WS_PROTOCOL_NONE) {
             conn->unparsed = false;
             if (conn->protocol.phase == WS_PHASE_BODY) ws_conn_await_body(conn);
@@ -180,7 +186,10 @@ bool ws_conn_wants_bytes(const wsConn* conn) {
 /* Keep a message for later. What is surplus while closing is dropped: nobody may ask any more. */
 static int32_t keep(wsConn* conn, const wsEvent* event) {
     if (event->type == WS_EVENT_PING || event->type == WS_EVENT_PONG) return WS_OK;
-    if (conn->state == WS_STATE_CLOSING && inbox_full(conn) && !conn->session) return WS_OK;
+    if (conn->state == WS_STATE_CLOSING && inbox_full(conn) && !conn->session) {
+        count(&conn->messages_dropped, 1);
+        return WS_OK;
+    }
     conn->stirred = true;
     return ws_inbox_push(&conn->inbox, event);
 }

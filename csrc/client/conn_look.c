@@ -151,12 +151,22 @@ bool ws_conn_address(wsConn* conn, bool remote, char* host, size_t size, uint16_
     return known && address.storage.ss_family != AF_UNIX && address_text(&address, host, size, port);
 }
 
+uint64_t ws_conn_bytes_received(wsConn* conn) {
+    return atomic_load_explicit(&conn->bytes_received, memory_order_relaxed);
+}
+
 void ws_conn_counters(wsConn* conn, ws_counters* counters) {
     ws_conn_lock(conn);
     const ws_round_trips* trips = &conn->pings.trips;
     *counters = (ws_counters){.messages_sent = conn->messages_sent,
                               .messages_received = conn->messages_received,
-                              .bytes_sent = ws_conn_written_up_to(conn),
+                              .messages_dropped = conn->messages_dropped,
+                              .messages_waiting = conn->inbox.messages,
+                              .bytes_waiting = conn->inbox.bytes,
+                              .frames_sent = conn->frames_sent_before + conn->protocol.writer.frames,
+                              .frames_received = conn->frames_received,
+                              .bytes_sent = conn->bytes_sent_before + ws_conn_written_up_to(conn),
+                              .bytes_queued = ws_conn_unsent(conn),
                               .bytes_received = conn->bytes_received,
                               .pings_received = conn->pings_received,
                               .pongs_received = conn->pongs_received,
@@ -165,6 +175,8 @@ void ws_conn_counters(wsConn* conn, ws_counters* counters) {
                               .ping_p90 = ws_round_trips_quantile(trips, 0.9),
                               .ping_p99 = ws_round_trips_quantile(trips, 0.99)};
     if (conn->session) {
+        counters->messages_waiting += conn->session->held.messages;
+        counters->bytes_waiting += conn->session->held.bytes;
         counters->reconnects = conn->session->reconnects;
         counters->outbox_messages = conn->session->outbox.count;
         counters->outbox_bytes = conn->session->outbox.bytes;

@@ -117,7 +117,6 @@ static int32_t ask_again(wsConn* conn, ws_error* error) {
     conn->transport.ops = NULL;
     conn->write_broken = false;
     ws_error_clear(&conn->write_failure);
-    ws_protocol_free(&conn->protocol);
     int32_t rc = ws_conn_start_protocol(conn);
     ws_conn_unlock(conn);
     return rc ? rc : dial(conn, error);

@@ -223,7 +223,11 @@ bool ws_conn_address(wsConn* conn, bool remote, char* host, size_t size, uint16_
 /* What went over the connection so far. */
 typedef struct ws_counters {
     uint64_t messages_sent, messages_received;
+    uint64_t messages_dropped;                /* of those received: nobody gets them any more */
+    uint64_t messages_waiting, bytes_waiting; /* for ws_conn_next, bookkeeping included */
+    uint64_t frames_sent, frames_received;
     uint64_t bytes_sent, bytes_received; /* of the stream, headers and handshake included */
+    uint64_t bytes_queued;               /* not yet with the system */
     uint64_t pings_received, pongs_received;
     double latency;                      /* the last round trip, seconds; 0 before the first */
     double ping_p50, ping_p90, ping_p99; /* what half, 90 and 99 percent of them did not exceed, within an eighth */
@@ -232,6 +236,9 @@ typedef struct ws_counters {
 } ws_counters;
 
 void ws_conn_counters(wsConn* conn, ws_counters* counters);
+
+/* One of them, for who asks often. */
+uint64_t ws_conn_bytes_received(wsConn* conn);
 
 #ifdef __cplusplus
 }

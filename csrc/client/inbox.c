@@ -9,6 +9,27 @@ struct ws_inbox_item {
     char data[];
 };
 
+static bool is_message(const wsEvent* event) {
+    return event->type == WS_EVENT_TEXT || event->type == WS_EVENT_BINARY;
+}
+
+/* Only one thread at a time writes them. */
+static void add(_Atomic size_t* sum, size_t n) {
+    atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+static void count(ws_inbox* inbox, const wsEvent* event) {
+    if (!is_message(event)) return;
+    add(&inbox->messages, 1);
+    add(&inbox->bytes, sizeof(ws_inbox_item) + event->length);
+}
+
+static void discount(ws_inbox* inbox, const wsEvent* event) {
+    if (!is_message(event)) return;
+    add(&inbox->messages, (size_t)-1);
+    add(&inbox->bytes, 0 - (sizeof(ws_inbox_item) + event->length));
+}
+
 int32_t ws_inbox_push(ws_inbox* inbox, const wsEvent* event) {
     ws_inbox_item* item = malloc(sizeof *item + event->length);
     if (!item) return WS_ERR_MEMORY;
@@ -22,7 +43,7 @@ int32_t ws_inbox_push(ws_inbox* inbox, const wsEvent* event) {
         inbox->first = item;
     }
     inbox->last = item;
-    inbox->bytes += sizeof *item + event->length;
+    count(inbox, event);
     return WS_OK;
 }
 
@@ -31,7 +52,7 @@ bool ws_inbox_pop(ws_inbox* inbox, wsEvent* event) {
     if (!item) return false;
     inbox->first = item->next;
     if (!inbox->first) inbox->last = NULL;
-    inbox->bytes -= sizeof *item + item->event.length;
+    discount(inbox, &item->event);
     item->next = inbox->out;
     inbox->out = item;
     *event = item->event;
@@ -60,7 +81,8 @@ void ws_inbox_append(ws_inbox* inbox, ws_inbox* from) {
         inbox->first = from->first;
     }
     inbox->last = from->last;
-    inbox->bytes += from->bytes;
+    add(&inbox->bytes, from->bytes);
+    add(&inbox->messages, from->messages);
     *from = (ws_inbox){0};
 }
 

@@ -2,14 +2,17 @@
 #ifndef WS_CLIENT_INBOX_H
 #define WS_CLIENT_INBOX_H
 
+#include <stdatomic.h>
+
 #include "client/engine.h"
 
 typedef struct ws_inbox_item ws_inbox_item;
 
 typedef struct ws_inbox {
     ws_inbox_item *first, *last;
-    ws_inbox_item* out; /* handed out, kept until the next call that says otherwise */
-    size_t bytes;       /* of what waits, bookkeeping included */
+    ws_inbox_item* out;      /* handed out, kept until the next call that says otherwise */
+    _Atomic size_t messages; /* how many wait; anybody may read that, */
+    _Atomic size_t bytes;    /* and what they take, bookkeeping included */
 } ws_inbox;
 
 /* Keep a copy of the event. 0 or WS_ERR_MEMORY. */

@@ -185,7 +185,6 @@ static int32_t reset(wsConn* conn) {
     session->opened = 0;
     session->epoch++;
     ws_redirects_free(&conn->redirects);
-    ws_protocol_free(&conn->protocol);
     return ws_conn_start_protocol(conn);
 }
 

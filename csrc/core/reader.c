@@ -158,6 +158,7 @@ static int32_t read_header(ws_reader* reader, ws_error* error) {
     int32_t rc = check_frame(reader, error);
     if (rc) return rc;
     ws_buf_consume(&reader->in, (size_t)n);
+    reader->frames++;
     begin_frame(reader);
     return STEP_ON;
 }

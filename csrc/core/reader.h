@@ -51,6 +51,7 @@ typedef struct ws_reader {
     bool message_out;        /* `message` has been handed out and is to be emptied */
     uint8_t opcode;          /* of the message being received, 0 between messages */
     uint32_t fragments;      /* frames of it so far */
+    uint64_t frames;         /* headers read; whoever counts them may set it back */
     ws_utf8 utf8;
     ws_inflater inflater; /* enabled once permessage-deflate was agreed on */
     ws_frame frame;

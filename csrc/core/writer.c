@@ -37,6 +37,7 @@ static int32_t write_frame(ws_writer* writer, uint8_t first, const void* data, s
     }
     writer->out.end += len;
     writer->total += header + len;
+    writer->frames++;
     return WS_OK;
 }
 
@@ -124,6 +125,7 @@ int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, si
 void ws_writer_take_back(ws_writer* writer, size_t n) {
     writer->out.end -= n;
     writer->total -= n;
+    writer->frames--;
     ws_deflater_reset(&writer->deflater); /* later messages must not refer to it */
 }
 

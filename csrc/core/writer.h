@@ -22,6 +22,7 @@ typedef struct ws_writer {
     ws_buf scratch;       /* a compressed payload on its way to `out` */
     ws_buf out;           /* bytes to write */
     uint64_t total;       /* bytes ever queued, handshake included; total - len(out) are written */
+    uint64_t frames;      /* frames ever queued */
     bool pong_held;       /* a pong waits for the backlog to go */
     uint8_t pong_len;
     uint8_t pong[WS_FRAME_MAX_CONTROL];
@@ -63,7 +64,7 @@ int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len);
  */
 int32_t ws_writer_close(ws_writer* writer, uint16_t code, const char* reason, size_t len);
 
-/* Take the last `n` queued bytes back: whole messages, none of them written. */
+/* Take the last `n` queued bytes back: one frame, a whole message, none of it written. */
 void ws_writer_take_back(ws_writer* writer, size_t n);
 
 /* The bytes to write now; *len is 0 when there are none. Valid until the next call on the writer. */

@@ -8,7 +8,7 @@ from typing import Final, Literal, NoReturn, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from ._handle import CoreOptions
+from ._handle import CoreCounters, CoreOptions
 
 _BytesLike = bytes | bytearray | memoryview
 _Data = str | _BytesLike
@@ -65,6 +65,9 @@ class WSClient:
 
     def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
         """Wait for one message, then take all that have arrived, at most ``max_messages``."""
+
+    def recv_event(self, timeout: float | None = None) -> tuple[str | bytes, float]:
+        """Wait for the next message: what it is, and when it was read, in seconds since the epoch."""
 
     def set_on_message(self, callback: Callable[[str | bytes, float], object] | None) -> None:
         """Have ``listen`` call ``callback(message, received)``; ``received`` is in seconds since the epoch."""
@@ -158,6 +161,9 @@ class WSClient:
     def take(self, decode: bool | None = None) -> str | bytes | None:
         """The next message, ``None`` if there is none. Raises ``ConnectionClosed`` once the connection is closed."""
 
+    def take_event(self) -> tuple[str | bytes, float] | None:
+        """The next message and when it was read, as ``take`` does."""
+
     def take_many(self, max_messages: int | None = None) -> list[str | bytes] | None:
         """All messages that there are, at most ``max_messages``, as ``take`` does."""
 
@@ -208,12 +214,8 @@ class WSClient:
     def fileno(self) -> int:
         """The socket's descriptor, -1 if there is none."""
 
-    def counters(self) -> dict[str, int | float]:
-        """What went over the connection.
-
-        ``messages_sent``, ``messages_received``, ``bytes_sent``, ``bytes_received``, ``pings_received``,
-        ``pongs_received``, ``latency``, ``ping_p50``, ``ping_p90``, ``ping_p99``.
-        """
+    def counters(self) -> CoreCounters:
+        """What went over the connection, and what waits."""
 
     @property
     def state(self) -> int:

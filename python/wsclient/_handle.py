@@ -56,6 +56,30 @@ class CoreReconnect(TypedDict, total=False):
     ask_timeout: float | None
 
 
+class CoreCounters(TypedDict):
+    """ws_counters of the engine: :class:`~wsclient.Stats` but for the timings."""
+
+    messages_sent: int
+    messages_received: int
+    messages_dropped: int
+    messages_waiting: int
+    bytes_waiting: int
+    frames_sent: int
+    frames_received: int
+    bytes_sent: int
+    bytes_received: int
+    bytes_queued: int
+    pings_received: int
+    pongs_received: int
+    latency: float
+    ping_p50: float
+    ping_p90: float
+    ping_p99: float
+    reconnects: int
+    outbox_messages: int
+    outbox_bytes: int
+
+
 class CoreOptions(TypedDict, total=False):
     """wsOptions of the C API, the same defaults. Times are in seconds, ``None`` for none."""
 

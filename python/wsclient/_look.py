@@ -30,23 +30,8 @@ class BaseConnection:
         return self._handle.fileno()
 
     def stats(self) -> Stats:
-        """Count what went over the connection so far."""
-        counted = self._handle.counters()
-        return Stats(
-            messages_sent=int(counted["messages_sent"]),
-            messages_received=int(counted["messages_received"]),
-            bytes_sent=int(counted["bytes_sent"]),
-            bytes_received=int(counted["bytes_received"]),
-            pings_received=int(counted["pings_received"]),
-            pongs_received=int(counted["pongs_received"]),
-            latency=float(counted["latency"]),
-            ping_p50=float(counted["ping_p50"]),
-            ping_p90=float(counted["ping_p90"]),
-            ping_p99=float(counted["ping_p99"]),
-            reconnects=int(counted["reconnects"]),
-            outbox_messages=int(counted["outbox_messages"]),
-            outbox_bytes=int(counted["outbox_bytes"]),
-        )
+        """Count what went over the connection so far, and what waits."""
+        return stats_of(self._handle)
 
     @property
     def state(self) -> State:
@@ -97,7 +82,7 @@ class BaseConnection:
     @property
     def timings(self) -> Timings:
         """How long each phase of opening took."""
-        return Timings(*self._handle.timings)
+        return timings_of(self._handle)
 
     @property
     def tls(self) -> TLSInfo | None:
@@ -125,3 +110,13 @@ class BaseConnection:
 
     def _or_ping_timeout(self, timeout: float | None) -> float | None:
         return self._ping_timeout if timeout is None else timeout
+
+
+def timings_of(handle: _core.WSClient) -> Timings:
+    """Return how long each phase of opening took."""
+    return Timings(*handle.timings)
+
+
+def stats_of(handle: _core.WSClient) -> Stats:
+    """Count what went over the connection of this handle."""
+    return Stats(**handle.counters(), timings=timings_of(handle))

@@ -18,7 +18,7 @@ from ._handle import attempt_handle, keep_answer, new_handle
 from ._look import BaseConnection
 from ._session import Session, session_of
 from .exceptions import ConcurrencyError, ConnectionClosedOK, PingTimeoutError, WebSocketException, WriteTimeoutError
-from .models import Data, State
+from .models import Data, MessageEvent, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
 from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
@@ -358,6 +358,10 @@ class AsyncConnection(BaseConnection):
     async def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
         """Wait for one message, then return all that have arrived, at most ``max_messages``. Raises as :meth:`recv`."""
         return await self._driver.receive(self._handle.take_many, max_messages, timeout)
+
+    async def recv_event(self, timeout: float | None = None) -> MessageEvent:
+        """Return the next message and when it was read. Waits and raises as :meth:`recv` does."""
+        return MessageEvent(*await self._driver.receive(lambda _: self._handle.take_event(), None, timeout))
 
     async def recv_as(self, type: type[T], timeout: float | None = None) -> T:
         """Return the next message, JSON, as a dataclass, ``TypedDict``, ``msgspec.Struct`` or any type msgspec knows.

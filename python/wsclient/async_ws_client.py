@@ -12,7 +12,7 @@ from ._checks import check_timeout
 from ._codec import check_name
 from .aio import AsyncConnection, open_connection
 from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
-from .models import Message, MessageInfo, State
+from .models import Message, MessageInfo, State, Stats
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -164,6 +164,10 @@ class AsyncWSClient(ChatClient):
         except FAILURES as error:
             return self._failed("send_message", error)
         return True
+
+    def stats(self) -> Stats:
+        """Count what went over the connection. Raises :exc:`~wsclient.exceptions.InvalidState` before the first."""
+        return self._connected().stats()
 
     async def change_username(self, name: str) -> bool:
         """Take another name and tell the server; whether that was sent. ``ValueError`` for a name nobody may have."""

@@ -22,7 +22,7 @@ from .exceptions import (
     ConnectionClosedOK,
     WebSocketException,
 )
-from .models import CloseInfo, Data, State
+from .models import CloseInfo, Data, MessageEvent, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
 from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
@@ -287,6 +287,10 @@ class Connection(BaseConnection):
     def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
         """Wait for one message, then return all that have arrived, at most ``max_messages``. Raises as :meth:`recv`."""
         return self._handle.recv_many(max_messages, timeout)
+
+    def recv_event(self, timeout: float | None = None) -> MessageEvent:
+        """Return the next message and when it was read. Waits and raises as :meth:`recv` does."""
+        return MessageEvent(*self._handle.recv_event(timeout))
 
     def recv_as(self, type: type[T], timeout: float | None = None) -> T:
         """Return the next message, JSON, as a dataclass, ``TypedDict``, ``msgspec.Struct`` or any type msgspec knows.

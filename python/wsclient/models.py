@@ -148,31 +148,13 @@ class CloseInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Stats:
-    """What went over a connection so far."""
+class MessageEvent:
+    """A message, and when it came."""
 
-    messages_sent: int
-    messages_received: int
-    bytes_sent: int
-    """Of the TCP stream, handshake and frame headers included."""
-    bytes_received: int
-    """Likewise."""
-    pings_received: int
-    pongs_received: int
-    latency: float
-    """The last round trip of a ping in seconds, 0 before the first."""
-    ping_p50: float
-    """Seconds that half of the round trips did not exceed, to within an eighth; 0 before the first."""
-    ping_p90: float
-    """Likewise nine of ten."""
-    ping_p99: float
-    """Likewise 99 of 100."""
-    reconnects: int = 0
-    """How often the connection was lost and opened anew."""
-    outbox_messages: int = 0
-    """With ``reconnect``: messages that were accepted and are not proved to have arrived yet."""
-    outbox_bytes: int = 0
-    """Their bytes."""
+    data: str | bytes
+    """Text or binary."""
+    received: float
+    """When its last byte was read from the socket, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +171,49 @@ class Timings:
     """The TLS handshake with the server."""
     upgrade: float
     """From the request for WebSocket to its answer (RFC 6455 4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What went over a connection so far, and what waits. With ``reconnect`` over all of its connections."""
+
+    messages_sent: int
+    """Accepted for sending."""
+    messages_received: int
+    messages_dropped: int
+    """Of those received: nobody will get them. What still came while the connection was closing and nobody asked."""
+    messages_waiting: int
+    """Read and not asked for yet. Up to 64 KiB more may have been read that nobody has looked at."""
+    bytes_waiting: int
+    """Memory that those take in the engine."""
+    frames_sent: int
+    """Control frames included, and those not written yet (RFC 6455 5.2)."""
+    frames_received: int
+    """Control frames included."""
+    bytes_sent: int
+    """Written to the TCP stream, handshakes and frame headers included."""
+    bytes_received: int
+    """Likewise."""
+    bytes_queued: int
+    """Not written yet."""
+    pings_received: int
+    pongs_received: int
+    latency: float
+    """The last round trip of a ping in seconds, 0 before the first."""
+    ping_p50: float
+    """Seconds that half of the round trips did not exceed, to within an eighth; 0 before the first."""
+    ping_p90: float
+    """Likewise nine of ten."""
+    ping_p99: float
+    """Likewise 99 of 100."""
+    timings: Timings
+    """How long each phase of opening took."""
+    reconnects: int = 0
+    """How often the connection was lost and opened anew."""
+    outbox_messages: int = 0
+    """With ``reconnect``: messages that were accepted and are not proved to have arrived yet."""
+    outbox_bytes: int = 0
+    """Their bytes."""
 
 
 class Headers(Mapping[str, str]):

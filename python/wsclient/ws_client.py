@@ -26,10 +26,11 @@ from ._chat import FAILURES, ChatClient, announcement
 from ._checks import check_timeout
 from ._codec import check_name
 from ._handle import attempt_handle, open_handle
+from ._look import stats_of
 from ._session import Session, session_of
 from .connection import Connection, aside, look_after
 from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK, InvalidState
-from .models import Message, MessageInfo, State
+from .models import Message, MessageInfo, State, Stats
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -188,6 +189,10 @@ class WSClient(ChatClient):
         except FAILURES as error:
             return self._failed("send_message", error)
         return True
+
+    def stats(self) -> Stats:
+        """Count what went over the connection. Raises :exc:`~wsclient.exceptions.InvalidState` before the first."""
+        return stats_of(self._connected())
 
     def change_username(self, name: str) -> bool:
         """Take another name and tell the server; whether that was sent. ``ValueError`` for a name nobody may have."""

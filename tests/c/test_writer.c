@@ -124,6 +124,7 @@ TEST(frames_not_written_yet_may_be_taken_back) {
     send_text(&writer, "goes");
     ws_writer_take_back(&writer, 6);
     assert_int_equal(writer.total, 7);
+    assert_int_equal(writer.frames, 1);
     put_frame(&expected, FIN | 1, NULL, "stays", 5);
     assert_output(&writer, &expected);
     ws_writer_free(&writer);
