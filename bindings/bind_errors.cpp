@@ -11,11 +11,12 @@ static py::dict no_details(const std::string& url) {
                     "retry_after"_a = -1);
 }
 
-static py::dict details(const Client& client, const ws_failure& failure) {
+// What `loss` says of it is not asked again.
+static py::dict details(const Client& client, const ws_down& loss) {
+    const ws_failure& failure = loss.failure;
+    const ws_close_info& info = loss.close;
     py::dict known = no_details(client.url);
-    ws_close_info info;
-    ws_conn_close_info(client.conn, &info);
-    known["opened"] = ws_conn_opened(client.conn);
+    known["opened"] = loss.opened;
     known["closed"] = wsConnState(client.conn) >= WS_STATE_CLOSING || failure.code != 0;
     known["os_error"] = failure.os_error;
     known["http_status"] = failure.http_status;
@@ -44,19 +45,34 @@ static py::object make_exception(int32_t code, const char* text, const py::dict&
     throw py::error_already_set();
 }
 
+static ws_down present(const Client& client) {
+    ws_down loss{};
+    ws_conn_failure(client.conn, &loss.failure);
+    ws_conn_close_info(client.conn, &loss.close);
+    loss.opened = ws_conn_opened(client.conn);
+    return loss;
+}
+
 void raise_error(const Client& client, int32_t code, const char* text) {
-    ws_failure failure;
-    ws_conn_failure(client.conn, &failure);
-    if (!text) text = failure.code == code ? failure.text : wsErrorString(code);
-    raise(make_exception(code, text, details(client, failure)));
+    ws_down loss = present(client);
+    if (!text) text = loss.failure.code == code ? loss.failure.text : wsErrorString(code);
+    raise(make_exception(code, text, details(client, loss)));
+}
+
+static py::object exception_of(const Client& client, const ws_down& loss) {
+    int32_t code = loss.failure.code ? loss.failure.code : static_cast<int32_t>(WS_ERR_CLOSED);
+    const char* text = loss.failure.code ? loss.failure.text : wsErrorString(code);
+    return make_exception(code, text, details(client, loss));
 }
 
 py::object end_exception(const Client& client) {
-    ws_failure failure;
-    ws_conn_failure(client.conn, &failure);
-    int32_t code = failure.code ? failure.code : static_cast<int32_t>(WS_ERR_CLOSED);
-    const char* text = failure.code ? failure.text : wsErrorString(code);
-    return make_exception(code, text, details(client, failure));
+    return exception_of(client, present(client));
+}
+
+py::object down_exception(const Client& client) {
+    ws_down loss;
+    ws_session_down_info(client.conn, &loss);
+    return exception_of(client, loss);
 }
 
 void raise_end(const Client& client) {

@@ -31,6 +31,12 @@ static py::list take_lost(Client& client) {
     return lost;
 }
 
+static double pause_after_loss(const Client& client) {
+    ws_down loss;
+    ws_session_down_info(client.conn, &loss);
+    return static_cast<double>(loss.pause) / 1e3;
+}
+
 // Wait until all that was accepted has provably arrived, or is lost. False: not in time.
 static bool await_proof(Client& client, std::optional<double> timeout) {
     uint64_t newest = ws_session_newest(client.conn);
@@ -53,9 +59,8 @@ void bind_reconnecting(ClientClass& client) {
                "Answer what was asked: 0 no, 1 yes, 2 as without asking.");
     client.def("set_headers", &set_headers, py::arg("headers"), "The headers of the next attempt.");
     client.def("take_lost", &take_lost, "Messages that were accepted and are given up.");
-    client.def_property_readonly("pause",
-                                 [](Client& self) { return static_cast<double>(ws_session_pause(self.conn)) / 1e3; });
-    client.def_property_readonly("down_error", [](const Client& self) { return end_exception(self); });
+    client.def_property_readonly("pause", &pause_after_loss);
+    client.def_property_readonly("down_error", &down_exception);
     client.def("await_proof", &await_proof, py::arg("timeout"), "Wait until all that was sent is proved or lost.");
     client.def_property_readonly("newest", [](Client& self) { return ws_session_newest(self.conn); });
     client.def(

@@ -130,6 +130,9 @@ void stay_if_given_up();
 // The exception that raise_end would raise.
 py::object end_exception(const Client& client);
 
+// By what a connection that reconnects was lost last.
+py::object down_exception(const Client& client);
+
 // A close frame for Python: (code, reason), None if there was none.
 py::object close_frame(uint16_t code, const char* reason);
 

@@ -129,6 +129,9 @@ void ws_conn_set_failure(wsConn* conn, const ws_error* error);
 /* The transport's -errno in words: WS_ERR_LOST, or what TLS says. */
 void ws_conn_explain(wsConn* conn, ssize_t how, ws_error* error);
 
+/* An error, copied out. */
+void ws_failure_of(const ws_error* error, ws_failure* failure);
+
 /* How many bytes of what we send were written, handshake included. With the mutex held. (conn_send.c) */
 uint64_t ws_conn_written_up_to(const wsConn* conn);
 

@@ -29,11 +29,14 @@ const char* wsConnError(wsConn* conn) {
     return text;
 }
 
-void ws_conn_failure(wsConn* conn, ws_failure* failure) {
-    ws_conn_lock(conn);
-    const ws_error* error = wrong(conn);
+void ws_failure_of(const ws_error* error, ws_failure* failure) {
     *failure = (ws_failure){error->code, error->os_error, error->http_status, error->size, error->max_size, ""};
     snprintf(failure->text, sizeof failure->text, "%s", ws_error_text(error));
+}
+
+void ws_conn_failure(wsConn* conn, ws_failure* failure) {
+    ws_conn_lock(conn);
+    ws_failure_of(wrong(conn), failure);
     ws_conn_unlock(conn);
 }
 

@@ -158,9 +158,6 @@ int32_t ws_session_take_due(wsConn* conn);
 /* wsConnAnswer with words for why not, which are copied; NULL: none. */
 int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char* text);
 
-/* How long the present pause is, in ms. */
-int64_t ws_session_pause(wsConn* conn);
-
 /*
  * From now on this thread is on_open's: ws_conn_next and those who wait for it find what comes on the new connection,
  * and nobody else does until WS_ASK_OPEN is answered.
@@ -207,6 +204,17 @@ typedef struct ws_failure {
 } ws_failure;
 
 void ws_conn_failure(wsConn* conn, ws_failure* failure);
+
+/* By what a connection that reconnects was lost last, whether it had been open, and the pause after that in ms; copied
+ * out, all 0 if it never was. Losses that follow faster than one looks leave the last one. */
+typedef struct ws_down {
+    ws_failure failure;
+    ws_close_info close;
+    bool opened;
+    int64_t pause;
+} ws_down;
+
+void ws_session_down_info(wsConn* conn, ws_down* down);
 
 /* Texts of the opening handshake. */
 typedef enum ws_part { WS_PART_REQUEST, WS_PART_RESPONSE, WS_PART_BODY } ws_part;

@@ -71,6 +71,14 @@ static void tell(ws_session* session, int32_t what) {
     atomic_fetch_or(&session->due, what);
 }
 
+/* What retry and on_down are told: by then the next attempt may have begun. */
+static void note_down(wsConn* conn) {
+    ws_down* down = &conn->session->down;
+    ws_failure_of(&conn->failure, &down->failure);
+    down->close = conn->close_info;
+    down->opened = conn->session->opened != 0;
+}
+
 static void ask(wsConn* conn, ws_session_phase phase) {
     ws_session* session = conn->session;
     session->phase = phase;
@@ -113,7 +121,7 @@ static bool plan(wsConn* conn) {
         return false;
     }
     session->phase = WS_SESSION_PAUSE;
-    session->pause = wait;
+    session->down.pause = wait;
     session->until = now + wait;
     tell(session, WS_DUE_DOWN);
     return true;
@@ -150,6 +158,7 @@ bool ws_session_fell(wsConn* conn) {
     if (asks) ask(conn, WS_SESSION_ASKING_RETRY);
     if (!asks && (!worthwhile(conn) || !plan(conn))) {
         session->stopped = true;
+    note_down(conn);
         ws_session_give_up(conn);
         return false;
     }
@@ -346,11 +355,12 @@ int32_t ws_session_take_due(wsConn* conn) {
     return conn->session ? atomic_exchange(&conn->session->due, 0) : 0;
 }
 
-int64_t ws_session_pause(wsConn* conn) {
+void ws_session_down_info(wsConn* conn, ws_down* down) {
+    *down = (ws_down){0};
+    if (!conn->session) return;
     ws_conn_lock(conn);
-    int64_t pause = conn->session ? conn->session->pause : 0;
+    *down = conn->session->down;
     ws_conn_unlock(conn);
-    return pause;
 }
 
 int32_t wsConnAsked(wsConn* conn) {

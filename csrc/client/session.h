@@ -60,7 +60,7 @@ typedef struct ws_session {
     int64_t unproven_since;          /* ms, 0: none */
     wsTlsInfo tls_before;            /* somebody may still look at it */
     uint64_t reconnects;
-    int64_t pause;  /* the last one, ms */
+    ws_down down;   /* the last loss */
     atomic_int due; /* WS_DUE_...: for whom it concerns */
 } ws_session;
 
