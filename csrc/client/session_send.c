@@ -28,8 +28,11 @@ static void ask_for_proof(wsConn* conn) {
     session->unproven_since = 0;
 }
 
-static bool much_unproven(const ws_session* session) {
-    return session->unproven >= PROVE_MESSAGES || session->unproven_bytes >= PROVE_BYTES;
+/* Is much unproven, or does somebody who wants to send wait for room? */
+static bool wants_proof(const ws_session* session) {
+    const ws_outbox* outbox = &session->outbox;
+    if (session->unproven >= PROVE_MESSAGES || session->unproven_bytes >= PROVE_BYTES) return true;
+    return outbox->count >= session->terms.max_messages || outbox->bytes >= session->terms.max_bytes;
 }
 
 void ws_session_proved(wsConn* conn) {
@@ -37,7 +40,7 @@ void ws_session_proved(wsConn* conn) {
     if (!session->proof_id || conn->pings.answered < session->proof_id) return;
     ws_outbox_drop(&session->outbox, session->proof_of);
     session->proof_id = 0;
-    if (much_unproven(session) || session->outbox.count >= session->terms.max_messages) ask_for_proof(conn);
+    if (wants_proof(session)) ask_for_proof(conn);
     ws_conn_wake_waiters(conn);
 }
 
@@ -55,8 +58,10 @@ int64_t ws_session_deadline(wsConn* conn) {
 }
 
 bool ws_session_prove_due(wsConn* conn, int64_t now) {
+    ws_session* session = conn->session;
     if (now < ws_session_deadline(conn)) return false;
     ws_conn_lock(conn);
+    session->unproven_since = session->unproven || session->outbox.unsent ? now : 0; /* without memory: again then */
     ask_for_proof(conn);
     ws_conn_write_out(conn);
     ws_conn_unlock(conn);
@@ -88,10 +93,13 @@ bool ws_session_pump(wsConn* conn, size_t limit) {
     while (session->gate_open && conn->state == WS_STATE_OPEN && session->outbox.unsent &&
            ws_buf_len(&conn->protocol.writer.out) <= limit) {
         ws_letter* letter = session->outbox.unsent;
-        if (encode(conn, letter)) return any; /* no memory: the next turn tries again */
+        if (encode(conn, letter)) { /* no memory: tried again by the next turn, or when a proof would be due */
+            if (!session->unproven_since) session->unproven_since = ws_sys_now();
+            return any;
+        }
         session->outbox.unsent = letter->next;
         count_unproven(session, letter);
-        if (much_unproven(session)) ask_for_proof(conn);
+        if (wants_proof(session)) ask_for_proof(conn);
         any = true;
     }
     return any;
@@ -126,9 +134,11 @@ static int32_t add_letter(wsConn* conn, int32_t type, const void* data, size_t l
     ws_session* session = conn->session;
     ws_letter* letter = ws_outbox_add(&session->outbox, type, data, length);
     if (!letter) return WS_ERR_MEMORY;
+    bool idle = proof_due(session) == INT64_MAX;
     *ticket = (ws_ticket){.number = letter->number, .start = session->epoch, .end = UINT64_MAX};
     conn->messages_sent++;
     ws_session_pump(conn, conn->settings.write_limit);
+    if (idle && session->unproven_since) ws_conn_call_driver(conn); /* there is a deadline now */
     if (session->outbox.unsent == NULL && session->gate_open) ticket->end = conn->protocol.writer.total;
     return WS_OK;
 }
@@ -139,6 +149,7 @@ int32_t ws_session_send(wsConn* conn, int32_t type, const void* data, size_t len
     if ((type & WS_TEXT) && !ws_utf8_valid(data, length)) return WS_ERR_UTF8;
     if (has_room(conn, length)) return add_letter(conn, type, data, length, ticket);
     ask_for_proof(conn);
+    if (ws_conn_unsent(conn)) ws_conn_call_driver(conn);
     return WS_ERR_QUEUE_FULL;
 }
 

@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 _READ, _WRITE = 1, 2
 _REST = 0.5  # seconds without a turn after which memory is given back
+_PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
 _BURST = 256
 _BURST_TIME = 0.001
 
@@ -139,6 +140,10 @@ class LoopDriver:
             self._timer.cancel()
         self._timer_at = when
         self._timer = self._loop.call_at(when, self._due)
+
+    def prove_later(self) -> None:
+        """Have a turn when a proof of what was sent is due."""
+        self._arm(_PROOF)
 
     def _go_on(self) -> None:
         self._again = None

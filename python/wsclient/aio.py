@@ -241,6 +241,8 @@ class AsyncConnection(BaseConnection):
                 self._handle.withdraw(ticket)
                 self._driver.turn()
                 raise
+        elif self._session:
+            self._driver.prove_later()
 
     def send_nowait(self, data: Data, *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room."""
@@ -249,6 +251,8 @@ class AsyncConnection(BaseConnection):
             raise BlockingIOError("more is waiting to be written than write_limit allows")
         if self._handle.queued:
             self._driver.turn()
+        elif self._session:
+            self._driver.prove_later()
 
     async def send_many(self, items: Iterable[Data]) -> None:
         """Send many messages with as few writes as possible. Raises as :meth:`send` does.
