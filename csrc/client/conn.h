@@ -120,17 +120,20 @@ bool ws_conn_write_out(wsConn* conn);
 /* Bytes that are not with the system yet; those inside the transport count as 1. With the mutex held. */
 size_t ws_conn_unsent(wsConn* conn);
 
+/* Is that what a message can be: one of the kinds, and at most one of the flags? (conn_send.c) */
+bool ws_conn_type_ok(int32_t type);
+
 /* ws_conn_ping with the mutex held. (conn_send.c) */
 int32_t ws_conn_queue_ping(wsConn* conn, const void* data, size_t length, uint64_t* id);
 
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);
 
-/* The transport's -errno in words: WS_ERR_LOST, or what TLS says. */
-void ws_conn_explain(wsConn* conn, ssize_t how, ws_error* error);
-
 /* An error, copied out. */
 void ws_failure_of(const ws_error* error, ws_failure* failure);
+
+/* The transport's -errno in words: WS_ERR_LOST, or what TLS says. */
+void ws_conn_explain(wsConn* conn, ssize_t how, ws_error* error);
 
 /* How many bytes of what we send were written, handshake included. With the mutex held. (conn_send.c) */
 uint64_t ws_conn_written_up_to(const wsConn* conn);

@@ -27,8 +27,7 @@ typedef enum part { WHOLE, BEGINNING, ENDING } part;
 
 enum { KINDS = WS_TEXT | WS_BINARY, FLAGS = WS_COMPRESS | WS_PLAIN };
 
-/* One of the kinds, and at most one of the flags. */
-static bool type_ok(int32_t type) {
+bool ws_conn_type_ok(int32_t type) {
     int32_t kind = type & KINDS, flags = type & FLAGS;
     return type == (kind | flags) && (kind == WS_TEXT || kind == WS_BINARY) && flags != FLAGS;
 }
@@ -42,7 +41,7 @@ static int32_t write_part(ws_writer* writer, int32_t type, const void* data, siz
 
 /* With the mutex held. */
 static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length, part which, ws_ticket* ticket) {
-    if (!type_ok(type) || (!data && length)) return WS_ERR_ARGUMENT;
+    if (!ws_conn_type_ok(type) || (!data && length)) return WS_ERR_ARGUMENT;
     if (conn->session) return which == WHOLE ? ws_session_send(conn, type, data, length, ticket) : WS_ERR_ARGUMENT;
     int32_t rc = check_open(conn);
     if (rc) return rc;

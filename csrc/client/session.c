@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "client/conn.h"
+#include "core/utf8.h"
 #include "net/sys.h"
 
 /* ---- made and freed ---- */
@@ -34,6 +35,9 @@ static int32_t copy_greeting(ws_session* session, const wsReconnect* options, ws
         bool known = message->type == WS_TEXT || message->type == WS_BINARY;
         if (!known || (!message->data && message->length)) {
             return ws_error_set(error, WS_ERR_ARGUMENT, "a greeting is a text or binary message");
+        }
+        if (message->type == WS_TEXT && !ws_utf8_valid(message->data, message->length)) {
+            return ws_error_set(error, WS_ERR_UTF8, "a greeting that is text must be UTF-8");
         }
         if (!ws_outbox_add(&session->greeting, message->type, message->data, message->length)) {
             return ws_error_set(error, WS_ERR_MEMORY, "no memory for the greeting");
@@ -205,13 +209,21 @@ static void attempt(wsConn* conn) {
     if (error.code) ws_conn_finish(conn, &error);
 }
 
-/* Greet, whatever the gate: on every connection the same. */
-static void greet(wsConn* conn) {
-    ws_writer* writer = &conn->protocol.writer;
-    for (const ws_letter* letter = conn->session->greeting.first; letter; letter = letter->next) {
+/* Greet, whatever the gate: on every connection the same. 0 or a code. */
+static int32_t greet(wsConn* conn) {
+    int32_t rc = WS_OK;
+    for (const ws_letter* letter = conn->session->greeting.first; letter && !rc; letter = letter->next) {
         uint8_t opcode = letter->type & WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
-        ws_writer_message(writer, opcode, letter->data, letter->length, WS_COMPRESS_AUTO);
+        rc = ws_writer_message(&conn->protocol.writer, opcode, letter->data, letter->length, WS_COMPRESS_AUTO);
     }
+    return rc;
+}
+
+/* A connection that is not greeted is none: break it off. */
+static void break_off(wsConn* conn, int32_t code) {
+    ws_error error = {.code = code};
+    ws_conn_set_failure(conn, &error);
+    conn->aborted = true;
 }
 
 static void open_gate(wsConn* conn) {
@@ -226,7 +238,11 @@ static void open_gate(wsConn* conn) {
 
 bool ws_session_upgraded(wsConn* conn) {
     ws_session* session = conn->session;
-    greet(conn);
+    int32_t rc = greet(conn);
+    if (rc) {
+        break_off(conn, rc);
+        return false;
+    }
     if (!(session->terms.asks & WS_ASK_OPEN)) {
         open_gate(conn);
         return true;

@@ -183,6 +183,7 @@ bool ws_session_withdraw(wsConn* conn, const ws_ticket* ticket) {
 
 int32_t wsConnSendAhead(wsConn* conn, int32_t type, const void* data, size_t length) {
     int32_t rc = WS_ERR_STATE;
+    if (!ws_conn_type_ok(type) || (!data && length)) return WS_ERR_ARGUMENT;
     ws_conn_lock(conn);
     if (conn->session && conn->session->phase == WS_SESSION_ASKING_OPEN && conn->transport.ops) {
         uint8_t opcode = type & WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
