@@ -71,16 +71,16 @@ void ws_session_free(ws_session* session) {
 
 /* ---- telling ---- */
 
-static void tell(ws_session* session, int32_t what) {
-    atomic_fetch_or(&session->due, what);
-}
-
 /* What retry and on_down are told: by then the next attempt may have begun. */
 static void note_down(wsConn* conn) {
     ws_down* down = &conn->session->down;
     ws_failure_of(&conn->failure, &down->failure);
     down->close = conn->close_info;
     down->opened = conn->session->opened != 0;
+}
+
+static void tell(ws_session* session, int32_t what) {
+    atomic_fetch_or(&session->due, what);
 }
 
 static void ask(wsConn* conn, ws_session_phase phase) {
@@ -158,11 +158,11 @@ bool ws_session_fell(wsConn* conn) {
         return false;
     }
     ws_session_rewind(conn);
+    note_down(conn);
     bool asks = session->terms.asks & WS_ASK_RETRY;
     if (asks) ask(conn, WS_SESSION_ASKING_RETRY);
     if (!asks && (!worthwhile(conn) || !plan(conn))) {
         session->stopped = true;
-    note_down(conn);
         ws_session_give_up(conn);
         return false;
     }
@@ -329,7 +329,9 @@ bool ws_session_step(wsConn* conn, int64_t now) {
     if (session->phase == WS_SESSION_PAUSE) {
         if (now < session->until) return false;
         if (session->terms.asks & WS_ASK_HEADERS) {
+            ws_conn_lock(conn);
             ask(conn, WS_SESSION_ASKING_HEADERS);
+            ws_conn_unlock(conn);
         } else {
             attempt(conn);
         }
@@ -379,39 +381,50 @@ void ws_session_down_info(wsConn* conn, ws_down* down) {
     ws_conn_unlock(conn);
 }
 
-int32_t wsConnAsked(wsConn* conn) {
+/* With the mutex. */
+static int32_t asked(const wsConn* conn) {
     static const int32_t asks[] = {[WS_SESSION_ASKING_RETRY] = WS_ASK_RETRY,
                                    [WS_SESSION_ASKING_HEADERS] = WS_ASK_HEADERS,
                                    [WS_SESSION_ASKING_OPEN] = WS_ASK_OPEN};
+    bool asking = conn->session && !conn->session->answered && conn->state == WS_STATE_CONNECTING;
+    return asking ? asks[conn->session->phase] : 0;
+}
+
+int32_t wsConnAsked(wsConn* conn) {
     ws_conn_lock(conn);
-    bool asking = conn->session && !conn->session->answered && wsConnState(conn) == WS_STATE_CONNECTING;
-    int32_t asked = asking ? asks[conn->session->phase] : 0;
+    int32_t ask = asked(conn);
     ws_conn_unlock(conn);
-    return asked;
+    return ask;
 }
 
 int32_t wsConnAnswer(wsConn* conn, int32_t ask, int32_t answer) {
     return ws_session_answer(conn, ask, answer, NULL);
 }
 
-int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char* text) {
-    if (wsConnAsked(conn) != ask || ask == 0) return WS_ERR_STATE;
-    ws_conn_lock(conn);
-    free(conn->session->answer_text);
-    conn->session->answer_text = text ? strdup(text) : NULL;
-    conn->session->answer = answer;
-    conn->session->answered = true;
+/* With the mutex. */
+static void take_answer(wsConn* conn, int32_t answer, const char* text) {
+    ws_session* session = conn->session;
+    free(session->answer_text);
+    session->answer_text = text ? strdup(text) : NULL;
+    session->answer = answer;
+    session->answered = true;
     ws_conn_wake_waiters(conn);
     ws_conn_call_driver(conn);
+}
+
+int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char* text) {
+    ws_conn_lock(conn);
+    bool asking = ask && asked(conn) == ask;
+    if (asking) take_answer(conn, answer, text);
     ws_conn_unlock(conn);
-    return WS_OK;
+    return asking ? WS_OK : WS_ERR_STATE;
 }
 
 int32_t wsConnSetHeaders(wsConn* conn, const wsHeader* headers, size_t count) {
     ws_error error = {0};
-    if (wsConnAsked(conn) != WS_ASK_HEADERS) return WS_ERR_STATE;
     ws_conn_lock(conn);
-    int32_t rc = ws_settings_set_headers(&conn->settings, headers, count, &error);
+    bool asking = asked(conn) == WS_ASK_HEADERS;
+    int32_t rc = asking ? ws_settings_set_headers(&conn->settings, headers, count, &error) : WS_ERR_STATE;
     ws_conn_unlock(conn);
     ws_error_clear(&error);
     return rc;

@@ -171,7 +171,7 @@ bool ws_session_withdraw(wsConn* conn, const ws_ticket* ticket) {
     ws_letter* last = outbox->last;
     ws_writer* writer = &conn->protocol.writer;
     if (!last || last->number != ticket->number) return false;
-    bool in_stream = outbox->unsent != last;
+    bool in_stream = !outbox->unsent || outbox->unsent->number > last->number;
     bool untouched = last->start >= ws_conn_written_up_to(conn) && last->end == writer->total;
     if (in_stream && (!untouched || conn->session->epoch != ticket->start)) return false;
     if (in_stream) ws_writer_take_back(writer, (size_t)(last->end - last->start));
@@ -246,7 +246,10 @@ int32_t wsConnLost(wsConn* conn, wsMessage* message) {
 /* ---- flushed ---- */
 
 uint64_t ws_session_newest(wsConn* conn) {
-    return conn->session->outbox.newest;
+    ws_conn_lock(conn);
+    uint64_t newest = conn->session->outbox.newest;
+    ws_conn_unlock(conn);
+    return newest;
 }
 
 int32_t ws_session_flushed(wsConn* conn, uint64_t number) {
