@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick soak clean
 
 all:
 	@scripts/setup.sh c
@@ -72,6 +72,11 @@ fuzz:
 
 mutate: setup
 	@$(VENV)/python scripts/mutate.py
+
+# Ten million messages, ten thousand reconnects: nothing is lost, nothing grows. See docs/testing.md.
+soak: python c-server
+	@$(VENV)/python scripts/soak.py messages
+	@$(VENV)/python scripts/soak.py reconnects
 
 # The Autobahn testsuite against client and server: CASES are "all", which takes many minutes, or a "sample". docs/compliance.md
 CASES ?= all
