@@ -551,8 +551,8 @@ static int exit_status_of(void (*leave)(void), void (*on_events)(void* arg)) {
     assert_true(child >= 0);
     if (child == 0) {
         rig r;
-        open_rig(&r, (wsOptions){0}, on_events);
         OPENSSL_atexit(end_of_openssl);
+        open_rig(&r, (wsOptions){0}, on_events);
         leave();
     }
     int status;
