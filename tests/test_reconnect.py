@@ -267,6 +267,40 @@ def test_what_is_left_at_the_end_is_named(connect: Callable[..., wsclient.Connec
     assert lost == ["1"]
 
 
+def test_what_is_lost_while_a_callback_is_busy_is_named() -> None:
+    lost: list[str | bytes] = []
+    told, idle = threading.Event(), threading.Event()
+
+    def on_lost(_: object, messages: list[str | bytes]) -> None:
+        lost.extend(messages)
+        if len(lost) == 6:
+            told.set()
+
+    def loses(peer: Peer) -> None:
+        peer.upgrade()
+        peer.read_frame()
+        peer.read_frame()
+        peer.reset()
+
+    def last(peer: Peer) -> None:
+        peer.upgrade()
+        assert read_message(peer) == b"6"
+        end(peer)
+
+    policy = quick(delivery="at_most_once", outbox_messages=2, on_down=lambda *_: idle.wait(DEADLINE), on_lost=on_lost)
+    with (
+        SeriesServer([loses, loses, loses, last]) as server,
+        wsclient.connect(server.url, proxy=None, background=True, reconnect=policy) as connection,
+    ):
+        for number in range(7):
+            connection.send(str(number))
+        connection.flush(DEADLINE)
+        assert not lost
+        idle.set()
+        assert told.wait(DEADLINE)
+    assert lost == ["0", "1", "2", "3", "4", "5"]
+
+
 def test_on_open_comes_before_what_is_queued(connect: Callable[..., wsclient.Connection]) -> None:
     heard: list[bytes] = []
     answers: list[str | bytes] = []

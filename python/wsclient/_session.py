@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,7 +36,9 @@ class Session:
         self._options = options
         self._policy = policy
         self._logger = options.logger or logging.getLogger("wsclient")
-        self._lost: deque[str | bytes] = deque(maxlen=policy.outbox_messages)
+        self._lock = threading.RLock()  # of what was lost, which the dispatcher and callers take over
+        self._lost: deque[str | bytes] = deque(maxlen=None if policy.on_lost else policy.outbox_messages)
+        self._logged = 0
         self.lost = 0
         """How many messages were given up."""
 
@@ -69,10 +72,11 @@ class Session:
 
     def collect(self) -> int:
         """Take over what the engine has given up; how many messages were lost in all."""
-        messages = self._handle.take_lost()
-        self.lost += len(messages)
-        self._lost.extend(messages)
-        return self.lost
+        with self._lock:
+            messages = self._handle.take_lost()
+            self.lost += len(messages)
+            self._lost.extend(messages)
+            return self.lost
 
     def flush(self, timeout: float | None) -> None:
         """Wait until all that was sent is proved to have arrived, and raise if some of it was given up."""
@@ -81,12 +85,17 @@ class Session:
         self.raise_lost()
 
     def raise_lost(self) -> None:
-        """Raise ``MessagesLostError`` if messages were given up that nobody was told of."""
-        self.collect()
-        if self._lost:
+        """Raise ``MessagesLostError`` if messages were given up that nobody is told of."""
+        messages = [] if self._policy.on_lost else self._take_lost()
+        if messages:
+            raise MessagesLostError(messages)
+
+    def _take_lost(self) -> list[str | bytes]:
+        with self._lock:
+            self.collect()
             messages = list(self._lost)
             self._lost.clear()
-            raise MessagesLostError(messages)
+            return messages
 
     def _tell(self, connection: object) -> int:
         """Tell all but ``on_open``; what is asked still."""
@@ -110,14 +119,14 @@ class Session:
             self._call(lambda: on_down(connection, error, pause))
 
     def _lose(self, connection: object) -> None:
-        before = self.lost
-        self.collect()
-        if self.lost > before:
-            self._logger.warning("%d messages were given up that may not have arrived", self.lost - before)
+        with self._lock:
+            new = self.collect() - self._logged
+            self._logged += new
+        if new:
+            self._logger.warning("%d messages were given up that may not have arrived", new)
         on_lost = cast("Callable[[object, list[str | bytes]], object] | None", self._policy.on_lost)
-        if on_lost and self._lost:
-            messages = list(self._lost)
-            self._lost.clear()
+        messages = self._take_lost() if on_lost else []
+        if on_lost and messages:
             self._call(lambda: on_lost(connection, messages))
 
     def _decide(self) -> None:
