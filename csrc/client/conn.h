@@ -55,6 +55,7 @@ struct wsConn {
     ws_inbox inbox;
     double read_time;   /* of the last read, seconds since the epoch */
     bool unparsed;      /* bytes were read that `next` has not looked at */
+    bool quiet;         /* the last read took less than there was room for: another would find nothing */
     bool ended;         /* nothing more will be read from the socket */
     bool close_pending; /* WS_EVENT_CLOSED is still to be handed out */
     ws_keepalive keepalive;

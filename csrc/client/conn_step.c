@@ -46,6 +46,7 @@ static ssize_t receive(wsConn* conn) {
     if (ws_protocol_finished(&conn->protocol)) return discard(conn);
     if (ws_protocol_prepare(&conn->protocol, &at, &room)) return -ENOMEM;
     ssize_t n = conn->transport.ops->read(&conn->transport, at, room);
+    conn->quiet = n > 0 && (size_t)n < room;
     if (n > 0) {
         ws_protocol_commit(&conn->protocol, (size_t)n);
         count(&conn->bytes_received, (uint64_t)n);

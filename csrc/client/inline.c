@@ -23,10 +23,17 @@ static void add_item(turn* t, intptr_t fd, uint32_t events) {
     t->items[t->n++] = (ws_poll_item){.fd = fd, .events = events};
 }
 
+/* One read, unless it would find nothing: the next one will be made after a wait. */
+static bool step_once(wsConn* conn) {
+    bool reads = !conn->quiet || ws_conn_ready_now(conn);
+    conn->quiet = false;
+    return ws_conn_step(conn, ws_sys_now(), reads);
+}
+
 /* Step, and note what to wait for. True if it brought something: then there is no need to wait. */
 static bool take_step(wsConn* conn, turn* t, bool for_events) {
     ws_interest interests[MAX_INTERESTS];
-    bool any = ws_conn_step(conn, ws_sys_now(), 1) || (for_events && ws_conn_ready_now(conn));
+    bool any = step_once(conn) || (for_events && ws_conn_ready_now(conn));
     size_t n = ws_conn_interests(conn, interests, MAX_INTERESTS);
     for (size_t i = 0; i < n; i++) {
         uint32_t events = (interests[i].wants & WS_WANT_READ ? WS_POLL_READ : 0) |
@@ -38,12 +45,20 @@ static bool take_step(wsConn* conn, turn* t, bool for_events) {
     return any;
 }
 
+/* The wait is over and something has come: what, saves the caller a turn. */
+static void read_after_wait(wsConn* conn) {
+    if (atomic_load(&conn->driven) || !ws_conn_take(conn)) return;
+    ws_conn_step(conn, ws_sys_now(), 1);
+    ws_conn_release(conn);
+}
+
 /* Wait for what was noted. 0 or WS_ERR_INTERRUPTED. */
 static int32_t wait_for(wsConn* conn, turn* t) {
     int64_t now = ws_sys_now();
     int64_t timeout = t->deadline == INT64_MAX ? -1 : t->deadline > now ? t->deadline - now : 0;
     int rc = ws_poll_few(t->items, t->n, timeout);
     if (rc == 0 && timeout > 0) ws_conn_give_back(conn); /* nothing came for the whole of a wait */
+    if (rc > 0) read_after_wait(conn);
     return rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
 }
 
