@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wsclient import Close, CloseInfo, Headers, Message, MessageInfo, Request, Response, State, Stats, User
+from wsclient import Close, CloseInfo, Headers, Message, MessageInfo, Request, Response, State, Stats, Timings, User
 
 REQUEST = b"GET /chat?x=1 HTTP/1.1\r\nHost: 127.0.0.1:9\r\nUpgrade: websocket\r\n\r\n"
 RESPONSE = (
@@ -93,7 +93,7 @@ def test_states_have_the_numbers_of_websockets() -> None:
         User("me"),
         Close(1000, "x"),
         CloseInfo("remote", 1001, "bye", True),
-        Stats(1, 2, 3, 4, 5, 6, 0.5, 0.5, 0.6, 0.7),
+        Stats(*range(1, 13), latency=0.5, ping_p50=0.5, ping_p90=0.6, ping_p99=0.7, timings=Timings(1, 2, 3, 4, 5)),
         Request.parse(REQUEST),
         Response.parse(RESPONSE),
     ],
