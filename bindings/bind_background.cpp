@@ -13,8 +13,6 @@
 
 enum { TURN_MESSAGES = 256, TURN_MS = 1 }; // of one connection before the next one's turn
 
-static Dispatcher* dispatcher = nullptr; // never freed: its thread may be given up, or another process's
-
 // ---- calling
 
 // The exception that was raised goes to on_raise, and what that raises to sys.unraisablehook.
@@ -72,15 +70,14 @@ static std::vector<Item> take_items(Client& client, const Batch& batch, PyObject
 static std::vector<Item> take_left(Client& client) {
     std::vector<Item> items;
     items.reserve(client.undelivered.size());
-    for (Delivery& left : client.undelivered) {
+    for (Delivery left; client.undelivered.pop(&left);) {
         items.push_back({WS_EVENT_TEXT, left.message.release().ptr(), left.received});
     }
-    client.undelivered.clear();
     return items;
 }
 
 static void leave(Client& client, const Item& item) {
-    client.undelivered.push_back({py::reinterpret_steal<py::object>(item.message), item.received});
+    client.undelivered.push({py::reinterpret_steal<py::object>(item.message), item.received});
 }
 
 // A list of the messages from `at` on, up to what is none; moves `at`.
@@ -103,19 +100,20 @@ static PyObject* take_list(const std::vector<Item>& items, size_t* at) {
 // As listen calls it: on_message(message, received).
 static void call_as_listen(Client& client, PyObject* connection, const Item& item) {
     PyObject* arguments[] = {nullptr, item.message, PyFloat_FromDouble(item.received)};
-    PyObject* result = nullptr;
+    PyObject *result = nullptr, *callable = client.on_delivery.get().release().ptr();
     if (arguments[2]) {
         size_t count = 2 | PY_VECTORCALL_ARGUMENTS_OFFSET;
-        result = PyObject_Vectorcall(client.on_message.ptr(), arguments + 1, count, nullptr);
+        result = PyObject_Vectorcall(callable, arguments + 1, count, nullptr);
     }
     if (!result) report(client, connection);
     Py_XDECREF(result);
+    Py_DECREF(callable);
     Py_XDECREF(arguments[2]);
     Py_DECREF(item.message);
 }
 
 static void call_for_messages(Client& client, const std::vector<Item>& items, size_t* at, PyObject* connection) {
-    if (client.background->shared) {
+    if (client.background()->shared) {
         call_as_listen(client, connection, items[(*at)++]);
     } else if (client.on_messages.is_none()) {
         call(client, client.on_message, connection, items[(*at)++].message);
@@ -128,21 +126,22 @@ static void call_for_messages(Client& client, const std::vector<Item>& items, si
 
 // The dispatcher has one less to serve.
 static void leave_dispatcher(Background& background) {
-    if (background.entered.exchange(false) && background.dispatcher == dispatcher) dispatcher->leave();
+    Dispatcher* dispatcher = background.dispatcher;
+    if (background.entered.exchange(false) && !dispatcher->stopping) dispatcher->leave();
 }
 
 static void end_with_close(Client& client, PyObject* connection) {
     call(client, client.on_close, connection, nullptr);
-    leave_dispatcher(*client.background);
+    leave_dispatcher(*client.background());
     ws_inline_wake(client.conn); // who waits for the last callback
 }
 
-// The callables stay what they are while the connection lives.
+// The callables stay what they are while the connection lives. What comes behind something that was left waits, too.
 static void hand_out_items(Client& client, const std::vector<Item>& items, PyObject* connection) {
     for (size_t at = 0; at < items.size();) {
-        if (client.background->dispatcher->stopping) {
+        if (client.background()->dispatcher->stopping) {
             Py_XDECREF(items[at++].message);
-        } else if (items[at].message && client.background->held) {
+        } else if (items[at].message && (client.background()->held || !client.undelivered.empty())) {
             leave(client, items[at++]);
         } else if (items[at].message) {
             call_for_messages(client, items, &at, connection);
@@ -156,7 +155,7 @@ static void hand_out_items(Client& client, const std::vector<Item>& items, PyObj
 
 // What on_batch does; with the GIL.
 static void hand_out(Client& client, const Batch& batch) {
-    PyObject* connection = PyWeakref_GetObject(client.connection.ptr()); // kept alive by serve
+    PyObject* connection = client.background()->served;
     std::vector<Item> items = take_items(client, batch, connection);
     batch.release();
     hand_out_items(client, items, connection);
@@ -187,16 +186,18 @@ static size_t serve_batch(Client& client) {
 
 // What a connection that reconnects has to say.
 static void tend(Client& client) {
-    if (!ws_session_due(client.conn) || client.on_due.is_none()) return;
-    PyObject* result = PyObject_CallNoArgs(client.on_due.ptr());
-    if (!result) PyErr_WriteUnraisable(client.on_due.ptr());
+    if (!ws_session_due(client.conn)) return;
+    PyObject* callable = client.on_due.get().release().ptr();
+    PyObject* result = callable == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(callable);
+    if (!result) PyErr_WriteUnraisable(callable);
     Py_XDECREF(result);
+    Py_DECREF(callable);
 }
 
 static bool serve_for_a_while(Client& client) {
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(TURN_MS);
     for (size_t served = 0; served < TURN_MESSAGES && std::chrono::steady_clock::now() < end;) {
-        size_t count = client.background->dispatcher->stopping ? 0 : serve_batch(client);
+        size_t count = client.background()->dispatcher->stopping ? 0 : serve_batch(client);
         if (count == 0) return false;
         served += count;
     }
@@ -208,7 +209,7 @@ static bool serve_shared(Client& client, PyObject* connection) {
     if (client.receiving.exchange(true)) return false;
     if (!client.undelivered.empty()) hand_out_items(client, take_left(client), connection);
     bool more = serve_for_a_while(client);
-    if (!more && client.closed() && client.background->entered) end_with_close(client, connection);
+    if (!more && client.closed() && client.background()->entered) end_with_close(client, connection);
     client.receiving = false;
     ws_inline_wake(client.conn);
     return more;
@@ -216,19 +217,17 @@ static bool serve_shared(Client& client, PyObject* connection) {
 
 static bool serve_client(Client& client, PyObject* connection) {
     tend(client);
-    if (!client.on_batch || client.background->held) return false;
-    return client.background->shared ? serve_shared(client, connection) : serve_for_a_while(client);
+    if (!client.on_batch || client.background()->held) return false;
+    return client.background()->shared ? serve_shared(client, connection) : serve_for_a_while(client);
 }
 
 // The Connection is kept while it has its turn; with it the client.
 static bool serve(Background& background) {
-    if (!background.client) return false;
-    Client& client = *background.client;
-    PyObject* connection = PyWeakref_GetObject(client.connection.ptr());
-    if (connection == Py_None) return false;
-    Py_INCREF(connection);
+    PyObject* connection = background.connection();
+    if (!connection) return false;
+    background.served = connection;
     background.at_work = true;
-    bool more = serve_client(client, connection);
+    bool more = serve_client(*background.client, connection);
     background.at_work = false;
     Py_DECREF(connection);
     return more;
@@ -236,25 +235,41 @@ static bool serve(Background& background) {
 
 // ---- begun and ended
 
+// Each interpreter has its own, made with the module. Never freed: its thread may be given up, or another process's.
+static const char place[] = "wsclient._core.dispatcher";
+
+static py::dict interpreter_state() {
+    return py::reinterpret_borrow<py::dict>(PyInterpreterState_GetDict(PyInterpreterState_Get()));
+}
+
+static Dispatcher& dispatcher() {
+    return *interpreter_state()[place].cast<py::capsule>().get_pointer<Dispatcher>();
+}
+
+static void renew_dispatcher() {
+    interpreter_state()[place] = py::capsule(new Dispatcher(serve));
+}
+
 static void at_exit() {
-    if (dispatcher) dispatcher->stop();
+    dispatcher().stop();
+    if (!dispatcher().in_main()) return; // the I/O thread has others to drive
     py::gil_scoped_release no_gil;
     ws_io_stop(); // before OpenSSL's own end
 }
 
 // The parent's thread is not here, unless it is the one that forked: then it ends after this callback.
 static void after_fork_in_child() {
-    if (dispatcher) dispatcher->stopping = true;
-    dispatcher = nullptr;
+    dispatcher().stopping = true;
+    renew_dispatcher();
+    dispatcher().end_prepared = true;
 }
 
+// Not earlier: a program's exit handler that waits for callbacks shall find that there are none any more.
 static void prepare_end() {
-    static bool prepared = false;
-    if (prepared) return;
+    if (dispatcher().end_prepared.exchange(true)) return;
     py::module_::import("atexit").attr("register")(py::cpp_function(at_exit));
     py::module_::import("os").attr("register_at_fork")(py::arg("after_in_child") =
                                                            py::cpp_function(after_fork_in_child));
-    prepared = true;
 }
 
 static void add_to_thread(Client& client, void (*on_events)(void*), void* arg) {
@@ -263,18 +278,25 @@ static void add_to_thread(Client& client, void (*on_events)(void*), void* arg) {
     if (rc != WS_OK) raise_error(client, rc, "the connection cannot be driven in the background");
 }
 
-static void enter_background(Client& client, bool shared) {
-    if (!dispatcher) dispatcher = new Dispatcher(serve);
-    if (!dispatcher->enter()) raise_error(client, WS_ERR_SYSTEM, "there is no thread to be had for the callbacks");
-    client.background = std::make_shared<Background>(&client, dispatcher, shared);
+// What Python has of it is `connection`. Everything that callbacks need is in place: from now on others may see it.
+static void enter_background(Client& client, const py::object& connection, bool shared) {
+    auto& background = client.own_background; // one that could not be begun is begun again
+    if (!background) background = std::make_shared<Background>(&client, &dispatcher(), shared);
+    if (!background->dispatcher->enter()) {
+        raise_error(client, WS_ERR_SYSTEM, "there is no thread to be had for the callbacks");
+    }
+    background->entered = true;
+    background->held = shared;
+    background->refer(connection);
+    client.driven_by.store(background.get(), std::memory_order_release);
 }
 
 void leave_background(Client& client) {
     ws_io_remove(client.conn);
-    if (!client.background) return;
-    client.background->client = nullptr;
-    leave_dispatcher(*client.background);
-    client.background.reset();
+    Background* background = client.driven_by.exchange(nullptr);
+    if (!background) return;
+    background->let_go();
+    leave_dispatcher(*background);
 }
 
 static void on_events(void* arg) {
@@ -288,16 +310,14 @@ static void drive(Client& client, const py::object& connection) {
         add_to_thread(client, nullptr, nullptr);
         return;
     }
-    client.connection = py::weakref(connection);
-    enter_background(client, false);
-    add_to_thread(client, on_events, client.background.get());
+    enter_background(client, connection, false);
+    add_to_thread(client, on_events, client.background());
 }
 
 static void dispatch(Client& client, const py::object& connection, const py::object& on_message,
                      const py::object& on_messages, const py::object& on_open, const py::object& on_close,
                      const py::object& on_raise, size_t max_queue) {
     if (client.receiving.exchange(true)) raise_error(client, WS_ERR_CONCURRENCY, "another call is receiving");
-    client.connection = py::weakref(connection);
     client.on_message = on_message;
     client.on_messages = on_messages;
     client.on_open = on_open;
@@ -305,23 +325,21 @@ static void dispatch(Client& client, const py::object& connection, const py::obj
     client.on_raise = on_raise;
     client.max_queue = max_queue;
     client.on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
-    enter_background(client, false);
-    add_to_thread(client, on_events, client.background.get());
+    enter_background(client, connection, false);
+    add_to_thread(client, on_events, client.background());
 }
 
 // The dispatcher does what listen does, between its calls.
 static void listen_aside(const py::object& self, const py::object& on_close, const py::object& on_raise,
                          size_t max_queue) {
     auto& client = self.cast<Client&>();
-    client.connection = py::weakref(self);
     client.on_close = on_close;
     client.on_raise = on_raise;
     client.max_queue = max_queue;
     client.on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
-    enter_background(client, true);
-    client.background->held = true;
+    enter_background(client, self, true);
     try {
-        add_to_thread(client, on_events, client.background.get());
+        add_to_thread(client, on_events, client.background());
     } catch (...) {
         leave_background(client); // listen is as it was
         throw;
@@ -329,14 +347,15 @@ static void listen_aside(const py::object& self, const py::object& on_close, con
 }
 
 static void hold(Client& client, bool held) {
-    if (!client.background) return;
-    client.background->held = held;
-    if (!held) client.background->ready();
+    Background* background = client.background();
+    if (!background) return;
+    background->held = held;
+    if (!held) background->ready();
 }
 
 // The end of the callbacks: of a closed connection, not from within one.
 static bool await_callbacks(Client& client, std::optional<double> timeout) {
-    std::shared_ptr<Background> background = client.background;
+    Background* background = client.background();
     if (!background || background->dispatcher->is_here()) return true;
     auto over = [&] {
         if (background->dispatcher->stopping) return true;
@@ -348,6 +367,7 @@ static bool await_callbacks(Client& client, std::optional<double> timeout) {
 }
 
 void bind_background(ClientClass& client) {
+    renew_dispatcher();
     client.def("drive", &drive, py::arg("connection"), "Have the I/O thread drive the connection.");
     client.def("dispatch", &dispatch, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),
                py::arg("on_open"), py::arg("on_close"), py::arg("on_raise"), py::arg("max_queue"),
@@ -359,5 +379,5 @@ void bind_background(ClientClass& client) {
     client.def("await_callbacks", &await_callbacks, py::arg("timeout") = py::none(),
                "Wait for the last callback of a closed connection.");
     client.def_property_readonly("calling",
-                                 [](const Client& self) { return self.background && self.background->is_here(); });
+                                 [](const Client& self) { return self.background() && self.background()->is_here(); });
 }

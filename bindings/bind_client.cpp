@@ -19,22 +19,35 @@ static void open_client(Client& client) {
     if (!ws_conn_opened(client.conn)) raise_end(client);
 }
 
+// What the object holds, NULL before its constructor is done. Without a look into pybind11's tables: while the
+// collector is at work another thread may be stopped that holds their lock.
+static Client* made(PyObject* self) {
+    auto value = reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder();
+    return value.holder_constructed() ? static_cast<Client*>(value.value_ptr()) : nullptr;
+}
+
 // The collector must see the callables: a program's cycles go through them.
 static int traverse(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
-    if (!py::detail::is_holder_constructed(self)) return 0;
-    for (py::object* callable : py::cast<Client&>(py::handle(self)).callables()) {
-        Py_VISIT(callable->ptr());
+    Client* client = made(self);
+    if (!client) return 0;
+    for (py::object* object : client->fixed()) {
+        Py_VISIT(object->ptr());
     }
+    Py_VISIT(client->on_delivery.visited());
+    Py_VISIT(client->on_due.visited());
     return 0;
 }
 
 static int clear(PyObject* self) {
-    if (!py::detail::is_holder_constructed(self)) return 0;
-    for (py::object* callable : py::cast<Client&>(py::handle(self)).callables()) {
-        py::object dropped = std::move(*callable);
-        *callable = py::none();
+    Client* client = made(self);
+    if (!client) return 0;
+    for (py::object* object : client->fixed()) {
+        py::object dropped = std::move(*object);
+        *object = py::none();
     }
+    client->on_delivery.exchange(py::none());
+    client->on_due.exchange(py::none());
     return 0;
 }
 

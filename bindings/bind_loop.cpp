@@ -31,7 +31,7 @@ static void take_in(Client& client) {
         if (count == 0) return;
         for (size_t i = 0; i < count; i++) {
             if (!is_message(events[i])) continue;
-            client.undelivered.push_back({to_python(events[i], std::nullopt), events[i].received});
+            client.undelivered.push({to_python(events[i], std::nullopt), events[i].received});
         }
     }
 }

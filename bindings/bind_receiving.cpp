@@ -6,14 +6,15 @@
 #include "dispatcher.hpp"
 
 static bool takes_turns(const Client& client) {
-    return client.background && client.background->shared;
+    Background* background = client.background();
+    return background && background->shared;
 }
 
 [[noreturn]] static void raise_taken(const Client& client) {
     if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
     raise_error(client, WS_ERR_CONCURRENCY,
-                client.background && client.on_batch ? "the messages of this connection go to its callbacks"
-                                                     : "another call is receiving on this connection");
+                client.background() && client.on_batch ? "the messages of this connection go to its callbacks"
+                                                       : "another call is receiving on this connection");
 }
 
 // One thread at a time may receive. The dispatcher is waited for where it takes turns: in vain, this is false.
@@ -23,13 +24,13 @@ class Receiving {
         auto claim = [this] { return !client.receiving.exchange(true); };
         held = claim();
         if (held) return;
-        if (!takes_turns(client) || client.background->is_here()) raise_taken(client);
+        if (!takes_turns(client) || client.background()->is_here()) raise_taken(client);
         held = client.wait_until(claim, deadline);
     }
     ~Receiving() {
         if (!held) return;
         client.receiving = false;
-        if (takes_turns(client)) client.background->ready();
+        if (takes_turns(client)) client.background()->ready();
     }
     Receiving(const Receiving&) = delete;
     Receiving& operator=(const Receiving&) = delete;
@@ -56,9 +57,8 @@ static py::object as_wanted(py::object message, const std::optional<bool>& decod
 }
 
 Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out) {
-    if (!client.undelivered.empty()) {
-        Delivery next = std::move(client.undelivered.front());
-        client.undelivered.pop_front();
+    Delivery next;
+    if (!client.undelivered.empty() && client.undelivered.pop(&next)) {
         *out = {as_wanted(std::move(next.message), decode), next.received};
         return Found::message;
     }
@@ -120,10 +120,9 @@ static py::list recv_many(Client& client, std::optional<py::ssize_t> max_message
 // Call it for everything that waits. An exception of its own is reported and stops nothing; one that is meant to end
 // the program (KeyboardInterrupt) goes on, and what waits stays for the next time.
 static void deliver(Client& client) {
-    while (!client.undelivered.empty()) {
-        Delivery next = std::move(client.undelivered.front());
-        client.undelivered.pop_front();
-        py::object callback = client.on_message;
+    Delivery next;
+    while (client.undelivered.pop(&next)) {
+        py::object callback = client.on_delivery.get();
         if (callback.is_none()) continue;
         try {
             callback(next.message, next.received);
@@ -139,7 +138,7 @@ static void hand_over(Client& client, const Batch& batch) {
     py::gil_scoped_acquire gil;
     for (size_t i = 0; i < batch.count; i++) {
         if (!is_message(batch.events[i])) continue;
-        client.undelivered.push_back({to_python(batch.events[i], std::nullopt), batch.events[i].received});
+        client.undelivered.push({to_python(batch.events[i], std::nullopt), batch.events[i].received});
     }
     batch.release();
     deliver(client);
@@ -176,8 +175,7 @@ static size_t listen_to(Client& client, std::optional<double> timeout) {
 }
 
 static void set_on_message(Client& client, const std::optional<py::function>& callback) {
-    py::object before = std::move(client.on_message); // dropped last: its destructor may be anybody's code
-    client.on_message = callback ? py::object(*callback) : py::none();
+    client.on_delivery.exchange(callback ? py::object(*callback) : py::none());
 }
 
 static void wake(Client& client) {

@@ -49,8 +49,8 @@ void bind_reconnecting(ClientClass& client) {
         "ahead", [](const py::object& self) { return std::make_unique<Client>(self); },
         "The same connection for on_open: it sends past the outbox and receives what comes after the opening.");
     client.def(
-        "set_on_due", [](Client& self, const py::object& callable) { self.on_due = callable; }, py::arg("callable"),
-        "Have callable() called by who waits, when take_due() would say something.");
+        "set_on_due", [](Client& self, const py::object& callable) { self.on_due.exchange(callable); },
+        py::arg("callable"), "Have callable() called by who waits, when take_due() would say something.");
     client.def(
         "take_due", [](Client& self) { return ws_session_take_due(self.conn); },
         "What should be looked after: 1 asked, 2 down, 4 lost.");

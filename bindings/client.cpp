@@ -22,6 +22,32 @@ int64_t option_timeout(const std::optional<double>& seconds, const char* name) {
     return std::max<int64_t>(milliseconds(*seconds), 1);
 }
 
+void Deliveries::push(Delivery last) {
+    std::lock_guard lock(mutex);
+    waiting.push_back(std::move(last));
+    count = waiting.size();
+}
+
+bool Deliveries::pop(Delivery* first) {
+    std::lock_guard lock(mutex);
+    if (waiting.empty()) return false;
+    *first = std::move(waiting.front());
+    waiting.pop_front();
+    count = waiting.size();
+    return true;
+}
+
+py::object Slot::get() const {
+    std::lock_guard lock(mutex);
+    return object;
+}
+
+py::object Slot::exchange(py::object next) {
+    std::lock_guard lock(mutex);
+    std::swap(object, next);
+    return next;
+}
+
 Client::Client(wsConn* engine, const std::string& url_text, const Timeouts& given)
     : conn(engine), url(url_text), timeouts(given) {}
 
@@ -36,7 +62,8 @@ Client::~Client() {
 }
 
 void Client::tend() {
-    if (on_due.is_none() || background) return;
+    py::object callable = on_due.get();
+    if (callable.is_none() || background()) return;
     unsigned long none = 0;
     if (!tending.compare_exchange_strong(none, PyThread_get_thread_ident())) {
         if (none == PyThread_get_thread_ident()) {
@@ -44,7 +71,6 @@ void Client::tend() {
         }
         return; // another thread does
     }
-    py::object callable = on_due;
     try {
         callable();
     } catch (py::error_already_set&) {

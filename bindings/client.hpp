@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include <client/engine.h>
@@ -33,6 +34,32 @@ struct Batch {
 struct Delivery {
     py::object message;
     double received = 0;
+};
+
+// Those that wait. One thread takes at a time; others count them, and a loop's driver adds.
+class Deliveries {
+  public:
+    void push(Delivery last);
+    bool pop(Delivery* first); // false: there is none
+    size_t size() const { return count; }
+    bool empty() const { return count == 0; }
+
+  private:
+    std::mutex mutex; // never held while Python's code runs
+    std::deque<Delivery> waiting;
+    std::atomic<size_t> count{0};
+};
+
+// A Python object that a thread may replace while another uses it: there may be no GIL to keep them apart.
+class Slot {
+  public:
+    py::object get() const;
+    py::object exchange(py::object next);              // what was there, whose end may be anybody's code
+    PyObject* visited() const { return object.ptr(); } // for the garbage collector, which is alone
+
+  private:
+    mutable std::mutex mutex; // never held while Python's code runs
+    py::object object = py::none();
 };
 
 // The waits that this side of the engine keeps, in ms; INT64_MAX: none.
@@ -66,17 +93,18 @@ class Client {
     void tend();                           // look after it here, if something is
 
     // The callables stay where the garbage collector can visit them; on_batch captures only this handle.
-    py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
-               on_raise = py::none(), on_due = py::none(), lender = py::none();
-    std::array<py::object*, 7> callables() {
-        return {&on_message, &on_messages, &on_open, &on_close, &on_raise, &on_due, &lender};
-    }
-    std::function<void(const Batch&)> on_batch;
-    std::deque<Delivery> undelivered; // left over when a callback ended listening by an exception
+    Slot on_delivery, on_due; // what listen calls, and what is called when something is due
+    Deliveries undelivered;   // left over when a callback ended listening by an exception
 
-    std::shared_ptr<Background> background; // if callbacks are called by the dispatcher,
-    py::object connection = py::none();     // for this one (a weak reference),
-    size_t max_queue = 0;                   // so many messages at a time
+    // If callbacks are called by the dispatcher: what it needs, which stays as it is from then on.
+    py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
+               on_raise = py::none(), lender = py::none();
+    std::array<py::object*, 6> fixed() { return {&on_message, &on_messages, &on_open, &on_close, &on_raise, &lender}; }
+    std::function<void(const Batch&)> on_batch;
+    size_t max_queue = 0; // so many messages at a time
+    std::shared_ptr<Background> own_background;
+    Background* background() const { return driven_by.load(std::memory_order_acquire); } // NULL: not, or not yet
+    std::atomic<Background*> driven_by{nullptr};
 
     // Take turns until done() says so; the GIL is let go of while a turn lasts, and signals are honoured. False: the
     // deadline has passed. Raises what a signal handler raised.

@@ -29,6 +29,45 @@ bool Background::is_here() const {
     return at_work && dispatcher->is_here();
 }
 
+void Background::refer(const py::object& connection) {
+    PyObject* made = py::weakref(connection).release().ptr();
+    std::lock_guard lock(mutex);
+    std::swap(reference, made);
+}
+
+void Background::let_go() {
+    PyObject* dropped = nullptr;
+    {
+        std::lock_guard lock(mutex);
+        std::swap(reference, dropped);
+    }
+    Py_XDECREF(dropped);
+}
+
+static PyObject* referred(PyObject* reference) {
+    PyObject* object = nullptr;
+#if PY_VERSION_HEX >= 0x030D0000
+    PyWeakref_GetRef(reference, &object);
+#else
+    object = PyWeakref_GetObject(reference);
+    if (object == Py_None) return nullptr;
+    Py_INCREF(object);
+#endif
+    return object;
+}
+
+PyObject* Background::connection() {
+    PyObject* weak = nullptr;
+    {
+        std::lock_guard lock(mutex);
+        weak = reference;
+        Py_XINCREF(weak);
+    }
+    PyObject* object = weak ? referred(weak) : nullptr;
+    Py_XDECREF(weak);
+    return object;
+}
+
 void* Dispatcher::run_thread(void* self) {
     static_cast<Dispatcher*>(self)->run();
     return nullptr;
@@ -128,5 +167,10 @@ void Dispatcher::stop() {
     Lock lock(mutex);
     stopping = true;
     changed.notify_all();
-    given_up = !changed.wait_for(lock, patience, [this] { return threads == 0; });
+    auto ended = [this] { return threads == 0; };
+    if (in_main()) {
+        given_up = !changed.wait_for(lock, patience, ended);
+    } else {
+        changed.wait(lock, ended);
+    }
 }

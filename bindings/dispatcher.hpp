@@ -12,16 +12,26 @@ class Dispatcher;
 struct Background : std::enable_shared_from_this<Background> {
     explicit Background(Client* owner, Dispatcher* by, bool takes_turns)
         : client(owner), dispatcher(by), shared(takes_turns) {}
-    Client* client; // with the GIL; NULL once that has gone
+    Client* const client; // as long as the connection is there
     Dispatcher* const dispatcher;
     const bool shared;                // others may receive between the dispatcher's turns
     std::atomic<bool> held{false};    // nothing is to be called for now: what arrives waits
     std::atomic<bool> at_work{false}; // it has its turn
     std::atomic<bool> entered{true};  // counted among the dispatcher's users
     bool queued = false;              // the dispatcher's
+    PyObject* served = nullptr;       // the connection that has its turn; the dispatcher's
 
     void ready();         // something is there for it. Any thread
     bool is_here() const; // is this thread in one of its callbacks?
+
+    // What Python has of it, to which a weak reference is kept until it is let go of. With the GIL.
+    void refer(const py::object& connection);
+    void let_go();
+    PyObject* connection(); // a new reference, NULL once it has gone
+
+  private:
+    std::mutex mutex; // never held while Python's code runs
+    PyObject* reference = nullptr;
 };
 
 // A native thread with a Python thread state of its own. It waits without the GIL, and takes it once for all that is
@@ -32,6 +42,7 @@ class Dispatcher {
     using Serve = bool (*)(Background&);
 
     explicit Dispatcher(Serve turn) : serve(turn), interpreter(PyInterpreterState_Get()) {}
+    bool in_main() const { return interpreter == PyInterpreterState_Main(); }
     Dispatcher(const Dispatcher&) = delete;
     Dispatcher& operator=(const Dispatcher&) = delete;
 
@@ -44,11 +55,13 @@ class Dispatcher {
 
     bool is_here() const; // is this its thread?
 
-    // At the interpreter's end, with the GIL, which is let go of: wait for the thread; after 2 s it is given up.
+    // At the interpreter's end, with the GIL, which is let go of: wait for the thread. After 2 s that of the main
+    // interpreter is given up; another interpreter cannot end before its threads have.
     void stop();
 
-    std::atomic<bool> stopping{false}; // no more callbacks
-    std::atomic<bool> given_up{false}; // never take the GIL again
+    std::atomic<bool> stopping{false};     // no more callbacks
+    std::atomic<bool> given_up{false};     // never take the GIL again
+    std::atomic<bool> end_prepared{false}; // the interpreter's end will call stop
 
   private:
     static void* run_thread(void* self);

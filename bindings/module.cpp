@@ -1,7 +1,7 @@
 // The Python module wsclient._core: what it is made of.
 #include "binding.hpp"
 
-PYBIND11_MODULE(_core, m) {
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used(), py::multiple_interpreters::per_interpreter_gil()) {
     m.doc() = "The native half of wsclient: one WebSocket connection, driven by the thread that calls it or in the "
               "background.";
     m.attr("version") = WS_PACKAGE_VERSION;

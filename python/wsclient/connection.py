@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 import sys
 import threading
@@ -167,8 +168,10 @@ def look_after(
 
 
 def aside(tend: Callable[[], None]) -> Callable[[], None]:
-    """Return what has that done by a thread of its own."""
-    return lambda: threading.Thread(target=tend, daemon=True).start()
+    """Return what has that done by a thread of its own, which no program waits for where that is allowed."""
+    allowed = getattr(_thread, "daemon_threads_allowed", None)  # from 3.12 on; a sub-interpreter waits for its threads
+    daemon = allowed is None or bool(allowed())
+    return lambda: threading.Thread(target=tend, daemon=daemon).start()
 
 
 def _closed(connection: Connection) -> None:

@@ -129,6 +129,7 @@ class WSClient(ChatClient):
         )
         super().__init__(ip, port, username, url, options)
         self._callback: tuple[RawCallback | JsonCallback, bool] | None = None
+        self._holding = threading.RLock()  # of callback and hold, which go together
         self._receiving = threading.Lock()
         self._receiver: int | None = None
         self._started = False
@@ -138,7 +139,8 @@ class WSClient(ChatClient):
         self._tend: Callable[[], None] | None = None  # if it reconnects
 
     def __repr__(self) -> str:
-        state = State(self._handle.state).name if self._handle else "not connected"
+        handle = self._handle
+        state = State(handle.state).name if handle else "not connected"
         return f"<wsclient.WSClient {self._username!r} {state}>"
 
     def __enter__(self) -> WSClient:
@@ -177,9 +179,10 @@ class WSClient(ChatClient):
             self._handle = handle
 
     def _connected(self) -> _core.WSClient:
-        if self._handle is None:
+        handle = self._handle
+        if handle is None:
             raise InvalidState("not connected: call connect first")
-        return self._handle
+        return handle
 
     def send_message(self, message: str, info: MessageInfo = MessageInfo.BROADCAST) -> bool:
         """Send a chat message; whether the system has taken it. ``info`` says what the server does with it."""
@@ -239,8 +242,9 @@ class WSClient(ChatClient):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
         if inspect.iscoroutinefunction(callback):
             raise TypeError("callback must be a plain function, not async: nothing here would await it")
-        self._callback = None if callback is None else (callback, bool(use_json))
-        self._hold()
+        with self._holding:
+            self._callback = None if callback is None else (callback, bool(use_json))
+            self._hold()
 
     def listen(self, timeout: float = 0.1) -> bool:
         """Wait up to ``timeout`` seconds for messages and hand all that arrived to the callback.
@@ -321,13 +325,15 @@ class WSClient(ChatClient):
             handle.set_on_due(aside(self._tend))
         most = sys.maxsize if self._options.max_queue is None else self._options.max_queue
         handle.listen_aside(self._ended, self._raised, most)
-        self._started = True
-        self._hold()
+        with self._holding:
+            self._started = True
+            self._hold()
 
     def _hold(self) -> None:
         """Without a callback what arrives waits."""
-        if self._handle and self._started:
-            self._handle.hold(self._callback is None)
+        handle = self._handle
+        if handle and self._started:
+            handle.hold(self._callback is None)
 
     def stop(self) -> None:
         """Disconnect, and wait for the last callback that :meth:`start` has called (not inside one).
@@ -335,22 +341,25 @@ class WSClient(ChatClient):
         From any thread. It takes ``close_timeout`` at the most, and as long again if a callback does not return.
         """
         self.disconnect()
-        if self._handle and self._receiver != threading.get_ident():
-            self._handle.await_callbacks(self._options.close_timeout)
+        handle = self._handle
+        if handle and self._receiver != threading.get_ident():
+            handle.await_callbacks(self._options.close_timeout)
 
     def disconnect(self) -> None:
         """Close the connection, within ``close_timeout``. Without one it does nothing; :meth:`connect` works again."""
         self._leaving = True
+        handle = self._handle
         try:
-            if self._handle:
-                self._handle.close()
+            if handle:
+                handle.close()
         except FAILURES as error:  # pragma: no cover - the system has no memory or no random bytes for a close frame
             self._logger.debug("disconnect: %s", error)
 
     @contextlib.contextmanager
     def _alone(self, what: str) -> Generator[None]:
         """Nobody else receives meanwhile: no other thread, and not the callback that we are in."""
-        if (self._handle and self._handle.calling) or not self._receiving.acquire(blocking=False):
+        handle = self._handle
+        if (handle and handle.calling) or not self._receiving.acquire(blocking=False):
             raise ConcurrencyError(f"{what}: another thread is receiving, or this is a callback")
         self._receiver = threading.get_ident()
         try:
@@ -361,9 +370,10 @@ class WSClient(ChatClient):
 
     def _deliver(self, data: str | bytes, received: float) -> None:
         """Called for each message, by the native ``listen`` or in its place by the dispatcher."""
-        if self._callback is None:
+        given = self._callback
+        if given is None:
             return
-        callback, use_json = self._callback
+        callback, use_json = given
         message = self._parse(data) if use_json else self._text(data)
         if message is None:
             return
