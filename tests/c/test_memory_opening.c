@@ -1,5 +1,6 @@
 /* core: each allocation on the way to a server fails once; no memory is given back with a password in it. */
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/proxy.h"
@@ -29,6 +30,9 @@ void __wrap_free(void* memory) {
     __real_free(memory);
 }
 
+/* This much is in its buffers already, so that each part of what is written is one that asks for memory. */
+static size_t ahead;
+
 /* Run it with each of its allocations failing; without, it gives `good`. */
 static void fail_each(int32_t (*run)(void), int32_t good, size_t least) {
     allocations = failing = 0;
@@ -48,14 +52,17 @@ static void fail_each(int32_t (*run)(void), int32_t good, size_t least) {
 
 /* An answer that sets cookies and leads on, and the request to where it leads. */
 static int32_t redirected(ws_cookies* cookies, const ws_url* from, ws_error* error) {
-    static const char answer[] = "HTTP/1.1 302 X\r\nLocation: ../c\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n";
+    static const char answer[] = "HTTP/1.1 302 X\r\nLocation: ../c\r\nSet-Cookie: a=1; Path=/\r\n"
+                                 "Set-Cookie: b=2; Path=/\r\n\r\n";
     static ws_http_head head;
     ws_url to = {0};
     ws_buf out = {0};
-    const ws_request request = {.url = &to, .cookies = cookies};
+    static const wsHeader own[] = {{"X-Own", "x"}, {"Cookie", "c=3"}, {"Cookie", "d=4"}};
+    const ws_request request = {.url = &to, .cookies = cookies, .headers = own, .header_count = COUNT(own)};
     assert_null(ws_http_parse_response(&head, answer, sizeof answer - 1));
     int32_t rc = ws_cookies_take(cookies, from, &head);
     if (!rc) rc = ws_redirect_target(&head, from, &to, error);
+    if (rc == 1 && ahead) rc = ws_buf_append(&out, from->target, ahead) ? WS_ERR_MEMORY : 1;
     if (rc == 1) rc = ws_handshake_write_request(&request, "key", &out);
     ws_url_free(&to);
     ws_buf_free(&out);
@@ -63,10 +70,12 @@ static int32_t redirected(ws_cookies* cookies, const ws_url* from, ws_error* err
 }
 
 static int32_t redirect(void) {
+    char text[1024];
     ws_url from;
     ws_error error = {0};
     ws_cookies cookies = {0};
-    int32_t rc = ws_url_parse(&from, "ws://user:sesame-sesame@example.com/a/b", &error);
+    snprintf(text, sizeof text, "ws://user:sesame-sesame@example.com/%0*d/a/b", (int)ahead, 0);
+    int32_t rc = ws_url_parse(&from, text, &error);
     if (!rc) rc = redirected(&cookies, &from, &error);
     ws_url_free(&from);
     ws_cookies_free(&cookies);
@@ -75,7 +84,10 @@ static int32_t redirect(void) {
 }
 
 TEST(a_redirect_that_finds_no_memory_says_so) {
-    fail_each(redirect, WS_OK, 13);
+    for (ahead = 0; ahead < 512; ahead++) {
+        fail_each(redirect, WS_OK, 13);
+    }
+    ahead = 0;
 }
 
 TEST(no_url_gives_memory_back_with_a_password_in_it) {

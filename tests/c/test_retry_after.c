@@ -90,6 +90,8 @@ static const char* const bads[] = {
     "Sun, 06 Nov 1994 08:49:61 GMT",
     "Sun, 06 Nov 199x 08:49:37 GMT",
     "Sun, 06 Nov 1994 -8:49:37 GMT",
+    "Sun, 06 Nov 1994 08:-9:37 GMT",
+    "Sun, 06 Nov 1994 08:49:-7 GMT",
     "Sun, 06 Nov 1994 08-49:37 GMT",
     "Sunday, 06-Nov-94 08:49:37 GMT", /* the two obsolete formats */
     "Sun Nov  6 08:49:37 1994",
