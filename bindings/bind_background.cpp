@@ -165,8 +165,8 @@ static void hand_out(Client& client, const Batch& batch) {
 
 // The token is taken: its holder is at work, for a moment, and tells when it lets go.
 static void await_token(const Client& client) {
-    py::gil_scoped_release no_gil;
-    ws_inline_turn(client.conn, wsNow() + longest_turn, true);
+    Unlocked no_gil;
+    ws_inline_turn(client.conn, INT64_MAX, longest_turn, true);
     stay_if_given_up();
 }
 
@@ -253,7 +253,7 @@ static void renew_dispatcher() {
 static void at_exit() {
     dispatcher().stop();
     if (!dispatcher().in_main()) return; // the I/O thread has others to drive
-    py::gil_scoped_release no_gil;
+    Unlocked no_gil;
     ws_io_stop(); // before OpenSSL's own end
 }
 

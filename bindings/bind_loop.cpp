@@ -1,11 +1,12 @@
 // For event loops: nothing here waits. What to wait for is said instead.
+#include "fastcall.hpp"
 #include "receiving.hpp"
 #include "sending.hpp"
 
 using Ticket = std::tuple<uint64_t, uint64_t, uint64_t>;
 
 static ws_ticket engine_ticket(const Ticket& ticket) {
-    return {std::get<0>(ticket), std::get<1>(ticket), std::get<2>(ticket)};
+    return {std::get<0>(ticket), std::get<1>(ticket), std::get<2>(ticket), false};
 }
 
 // ---- stepping
@@ -13,7 +14,7 @@ static ws_ticket engine_ticket(const Ticket& ticket) {
 // Call the engine, without the GIL if the step before was a long one: then this is likely to be one, too.
 template <class Call> static auto unlocked_if_busy(const Client& client, Call call) {
     if (!client.busy) return call();
-    py::gil_scoped_release no_gil;
+    Unlocked no_gil;
     return call();
 }
 
@@ -24,7 +25,7 @@ static void note_how_busy(Client& client) {
 }
 
 // Make objects of what has arrived, up to a batch: somebody is waiting for it.
-static void take_in(Client& client) {
+static void take_batch(Client& client) {
     wsEvent events[BATCH];
     while (client.undelivered.size() < BATCH) {
         size_t count = unlocked_if_busy(client, [&] { return ws_conn_next(client.conn, events, BATCH); });
@@ -40,7 +41,7 @@ static void take_in(Client& client) {
 static void advance(Client& client, bool wanted) {
     int64_t now = wsNow();
     bool any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
-    if (wanted) take_in(client);
+    if (wanted) take_batch(client);
     while (any) {
         any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 0); });
     }
@@ -86,10 +87,16 @@ static bool take_next(Client& client, const std::optional<bool>& decode, Deliver
     return found == Found::message;
 }
 
-static py::object take(Client& client, const std::optional<bool>& decode) {
-    Delivery next;
-    return take_next(client, decode, &next) ? next.message : py::none();
-}
+struct Take {
+    static constexpr const char* name = "take";
+    static constexpr const char* doc = "take($self, decode=None)\n--\n\nThe next message if there is one.";
+    static constexpr const char* parameters[] = {"decode"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<1>& given) {
+        Delivery next;
+        return take_next(client, optional_bool(given[0]), &next) ? next.message : py::none();
+    }
+};
 
 static std::optional<py::tuple> take_event(Client& client) {
     Delivery next;
@@ -97,17 +104,21 @@ static std::optional<py::tuple> take_event(Client& client) {
     return event_tuple(next);
 }
 
-static std::optional<py::list> take_many(Client& client, std::optional<py::ssize_t> max_messages) {
-    if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
-    size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
-    py::list messages;
-    Delivery next;
-    if (!take_next(client, std::nullopt, &next)) return std::nullopt;
-    do {
+struct TakeMany {
+    static constexpr const char* name = "take_many";
+    static constexpr const char* doc = "take_many($self, max_messages=None)\n--\n\nAll messages that there are.";
+    static constexpr const char* parameters[] = {"max_messages"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<1>& given) {
+        size_t most = at_most(optional_count(given[0]));
+        Delivery next;
+        if (!take_next(client, std::nullopt, &next)) return py::none();
+        py::list messages;
         messages.append(next.message);
-    } while (messages.size() < most && take_one(client, std::nullopt, &next) == Found::message);
-    return messages;
-}
+        take_all(client, messages, most);
+        return std::move(messages);
+    }
+};
 
 // ---- sending
 
@@ -117,12 +128,11 @@ static std::optional<Ticket> accepted(const Client& client, int32_t rc, const ws
     return Ticket(ticket.start, ticket.end, ticket.number);
 }
 
-static std::optional<Ticket> offer(Client& client, const py::object& data, std::optional<bool> text,
-                                   std::optional<bool> compress, bool write) {
-    Payload payload(data, text);
+static std::optional<Ticket> offer(Client& client, const Payload& payload, const std::optional<bool>& compress,
+                                   bool write) {
     int32_t type = message_type(payload, compress);
     auto length = static_cast<size_t>(payload.length);
-    ws_ticket ticket{0, 0, 0};
+    ws_ticket ticket{};
     int32_t rc = unlocked_if_long(payload, [&] {
         if (client.ahead) return wsConnSendAhead(client.conn, type, payload.bytes, length);
         return write ? ws_conn_send(client.conn, type, payload.bytes, length, &ticket)
@@ -130,6 +140,18 @@ static std::optional<Ticket> offer(Client& client, const py::object& data, std::
     });
     return accepted(client, rc, ticket);
 }
+
+struct Offer {
+    static constexpr const char* name = "offer";
+    static constexpr const char* doc = "offer($self, data, text=None, compress=None, write=True)\n--\n\n"
+                                       "Have a message accepted if there is room.";
+    static constexpr const char* parameters[] = {"data", "text", "compress", "write"};
+    static constexpr size_t required = 1;
+    static py::object call(Client& client, const fastcall::Given<4>& given) {
+        Payload payload(given[0], optional_bool(given[1]));
+        return py::cast(offer(client, payload, optional_bool(given[2]), optional_bool(given[3]).value_or(true)));
+    }
+};
 
 static std::optional<Ticket> offer_fragment(Client& client, const py::object& data, std::optional<bool> text,
                                             bool final, std::optional<bool> compress) {
@@ -169,11 +191,10 @@ void bind_loop(ClientClass& client) {
         "drop_socket", [](Client& self) { ws_conn_drop_socket(self.conn); }, "Close what keep_socket has kept.");
     client.def(
         "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
-    client.def("take", &take, py::arg("decode") = py::none(), "The next message if there is one.");
+    bind_fast<Take>(client);
     client.def("take_event", &take_event, "The next message and when it came, if there is one.");
-    client.def("take_many", &take_many, py::arg("max_messages") = py::none(), "All messages that there are.");
-    client.def("offer", &offer, py::arg("data"), py::arg("text") = py::none(), py::arg("compress") = py::none(),
-               py::arg("write") = true, "Have a message accepted if there is room.");
+    bind_fast<TakeMany>(client);
+    bind_fast<Offer>(client);
     client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),
                py::arg("final") = false, py::arg("compress") = py::none(),
                "Have a fragment accepted if there is room.");

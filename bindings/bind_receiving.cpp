@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "dispatcher.hpp"
+#include "fastcall.hpp"
 
 static bool takes_turns(const Client& client) {
     Background* background = client.background();
@@ -56,22 +57,37 @@ static py::object as_wanted(py::object message, const std::optional<bool>& decod
     return message.attr(is_text ? "encode" : "decode")();
 }
 
-Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out) {
-    Delivery next;
-    if (!client.undelivered.empty() && client.undelivered.pop(&next)) {
-        *out = {as_wanted(std::move(next.message), decode), next.received};
-        return Found::message;
-    }
+// One of those that are objects already. False: there is none.
+static bool pop(Client& client, const std::optional<bool>& decode, Delivery* out) {
+    if (client.undelivered.empty() || !client.undelivered.pop(out)) return false;
+    out->message = as_wanted(std::move(out->message), decode);
+    return true;
+}
+
+// Several at once, so that the next calls need no token; but what on_open leaves is for others. Texts are made bytes if
+// that is what is wanted; whether bytes are text only the one who asks for one of them is told.
+Found take_in(Client& client, const std::optional<bool>& decode) {
+    const std::optional<bool> as = decode == false ? decode : std::nullopt;
+    wsEvent events[AHEAD];
+    std::vector<Delivery> found;
     Ahead scope(client);
     Token token(client.conn);
-    wsEvent event;
     if (!token) return Found::nothing;
-    while (ws_conn_next(client.conn, &event, 1)) {
-        if (!is_message(event)) continue;
-        *out = {to_python(event, decode), event.received};
+    while (size_t count = ws_conn_next(client.conn, events, client.ahead ? 1 : AHEAD)) {
+        for (size_t i = 0; i < count; i++) {
+            if (is_message(events[i])) found.push_back({to_python(events[i], as), events[i].received});
+        }
+        if (found.empty()) continue;
+        client.undelivered.push_all(std::move(found));
         return Found::message;
     }
     return client.closed() ? Found::end : Found::nothing;
+}
+
+Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out) {
+    if (pop(client, decode, out)) return Found::message;
+    Found found = take_in(client, decode);
+    return found == Found::message && !pop(client, decode, out) ? Found::nothing : found;
 }
 
 static Delivery receive_by(Client& client, int64_t deadline, const std::optional<bool>& decode) {
@@ -83,12 +99,24 @@ static Delivery receive_by(Client& client, int64_t deadline, const std::optional
     return next;
 }
 
-static py::object receive(Client& client, std::optional<double> timeout, std::optional<bool> decode) {
+static py::object receive(Client& client, const std::optional<double>& timeout, const std::optional<bool>& decode) {
     int64_t deadline = deadline_after(timeout);
     Receiving claim(client, deadline);
     if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+    Delivery next;
+    if (pop(client, decode, &next)) return next.message;
     return receive_by(client, deadline, decode).message;
 }
+
+struct Recv {
+    static constexpr const char* name = "recv";
+    static constexpr const char* doc = "recv($self, timeout=None, decode=None)\n--\n\nWait for the next message.";
+    static constexpr const char* parameters[] = {"timeout", "decode"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<2>& given) {
+        return receive(client, optional_number(given[0]), optional_bool(given[1]));
+    }
+};
 
 py::tuple event_tuple(const Delivery& delivery) {
     return py::make_tuple(delivery.message, delivery.received);
@@ -101,19 +129,36 @@ static py::tuple recv_event(Client& client, std::optional<double> timeout) {
     return event_tuple(receive_by(client, deadline, std::nullopt));
 }
 
-static py::list recv_many(Client& client, std::optional<py::ssize_t> max_messages, std::optional<double> timeout) {
-    int64_t deadline = deadline_after(timeout);
-    Receiving claim(client, deadline);
-    if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
-    if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
-    size_t most = max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
-    py::list messages;
-    Delivery next = receive_by(client, deadline, std::nullopt);
+void take_all(Client& client, const py::list& messages, size_t most) {
     do {
-        messages.append(next.message);
-    } while (messages.size() < most && take_one(client, std::nullopt, &next) == Found::message);
-    return messages;
+        for (Delivery& next : client.undelivered.take(most - messages.size())) {
+            if (PyList_Append(messages.ptr(), next.message.ptr()) != 0) throw py::error_already_set();
+        }
+    } while (messages.size() < most && take_in(client, std::nullopt) == Found::message);
 }
+
+size_t at_most(const std::optional<py::ssize_t>& max_messages) {
+    if (max_messages && *max_messages < 1) throw py::value_error("max_messages must be at least 1");
+    return max_messages ? static_cast<size_t>(*max_messages) : SIZE_MAX;
+}
+
+struct RecvMany {
+    static constexpr const char* name = "recv_many";
+    static constexpr const char* doc = "recv_many($self, max_messages=None, timeout=None)\n--\n\n"
+                                       "Wait for one message, then take all that have arrived.";
+    static constexpr const char* parameters[] = {"max_messages", "timeout"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<2>& given) {
+        size_t most = at_most(optional_count(given[0]));
+        int64_t deadline = deadline_after(optional_number(given[1]));
+        Receiving claim(client, deadline);
+        if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+        py::list messages;
+        messages.append(receive_by(client, deadline, std::nullopt).message);
+        take_all(client, messages, most);
+        return std::move(messages);
+    }
+};
 
 // ---- the callback ----
 
@@ -164,7 +209,7 @@ static size_t listen_to(Client& client, std::optional<double> timeout) {
     bool end = false;
     deliver(client);
     auto look = [&] {
-        py::gil_scoped_release no_gil;
+        Unlocked no_gil;
         while (pump(client, &handed, &end)) {
         }
         return handed || end || client.woken.exchange(false);
@@ -184,10 +229,8 @@ static void wake(Client& client) {
 }
 
 void bind_receiving(ClientClass& client) {
-    client.def("recv", &receive, py::arg("timeout") = py::none(), py::arg("decode") = py::none(),
-               "Wait for the next message.");
-    client.def("recv_many", &recv_many, py::arg("max_messages") = py::none(), py::arg("timeout") = py::none(),
-               "Wait for one message, then take all that have arrived.");
+    bind_fast<Recv>(client);
+    bind_fast<RecvMany>(client);
     client.def("recv_event", &recv_event, py::arg("timeout") = py::none(),
                "Wait for the next message: what it is and when it came.");
     client.def("set_on_message", &set_on_message, py::arg("callback"),

@@ -1,4 +1,5 @@
 // Sending: str and bytes to messages, accepted and then written.
+#include "fastcall.hpp"
 #include "sending.hpp"
 
 void raise_send(const Client& client, int32_t code) {
@@ -63,21 +64,33 @@ int32_t message_type(const Payload& payload, const std::optional<bool>& compress
     return payload.type | (*compress ? WS_COMPRESS : WS_PLAIN);
 }
 
-static void send_message(Client& client, const py::object& data, std::optional<bool> text,
-                         std::optional<bool> compress) {
-    Payload payload(data, text);
+static void send_message(Client& client, const Payload& payload, const std::optional<bool>& compress) {
     if (client.ahead) return send_ahead(client, payload);
     int32_t type = message_type(payload, compress);
     ws_ticket ticket;
-    int64_t deadline = write_deadline(client);
     auto queue = [&] {
         return unlocked_if_long(payload, [&] {
             return ws_conn_send(client.conn, type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
         });
     };
-    accept(client, queue, deadline);
+    int32_t rc = queue();
+    if (rc == WS_OK && ticket.written) return;
+    int64_t deadline = write_deadline(client);
+    if (rc != WS_OK) accept(client, queue, deadline); // once more: it waits if that is what is wrong
     await_written(client, ticket, deadline);
 }
+
+struct Send {
+    static constexpr const char* name = "send";
+    static constexpr const char* doc = "send($self, data, text=None, compress=None)\n--\n\n"
+                                       "Send one message and wait until it is written.";
+    static constexpr const char* parameters[] = {"data", "text", "compress"};
+    static constexpr size_t required = 1;
+    static py::object call(Client& client, const fastcall::Given<3>& given) {
+        send_message(client, Payload(given[0], optional_bool(given[1])), optional_bool(given[2]));
+        return py::none();
+    }
+};
 
 static void send_fragment(Client& client, const py::object& data, std::optional<bool> text, bool final,
                           std::optional<bool> compress) {
@@ -96,7 +109,7 @@ static void send_fragment(Client& client, const py::object& data, std::optional<
 // Queue one of many: nothing is written until the limit is reached or all are queued.
 static ws_ticket queue_one(Client& client, py::handle data) {
     Payload payload(data, std::nullopt);
-    ws_ticket ticket{0, 0, 0};
+    ws_ticket ticket{};
     if (client.ahead) {
         send_ahead(client, payload);
         return ticket;
@@ -116,7 +129,7 @@ static void send_many(Client& client, const py::iterable& items) {
         wsConn* conn;
         ~Flush() { ws_conn_flush(conn); }
     };
-    ws_ticket last{0, 0, 0};
+    ws_ticket last{};
     {
         Flush flush{client.conn};
         for (py::handle item : items) {
@@ -163,8 +176,7 @@ static void pong(Client& client, const py::bytes& data) {
 }
 
 void bind_sending(ClientClass& client) {
-    client.def("send", &send_message, py::arg("data"), py::arg("text") = py::none(), py::arg("compress") = py::none(),
-               "Send one message.");
+    bind_fast<Send>(client);
     client.def("send_fragment", &send_fragment, py::arg("data"), py::arg("text") = py::none(), py::arg("final") = false,
                py::arg("compress") = py::none(), "Send one fragment of a message.");
     client.def("send_many", &send_many, py::arg("items"), "Send several messages with as few writes as possible.");

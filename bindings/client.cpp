@@ -28,6 +28,21 @@ void Deliveries::push(Delivery last) {
     count = waiting.size();
 }
 
+void Deliveries::push_all(std::vector<Delivery> last) {
+    std::lock_guard lock(mutex);
+    std::move(last.begin(), last.end(), std::back_inserter(waiting));
+    count = waiting.size();
+}
+
+std::vector<Delivery> Deliveries::take(size_t most) {
+    std::lock_guard lock(mutex);
+    auto end = waiting.begin() + static_cast<std::ptrdiff_t>(std::min(most, waiting.size()));
+    std::vector<Delivery> first(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
+    waiting.erase(waiting.begin(), end);
+    count = waiting.size();
+    return first;
+}
+
 bool Deliveries::pop(Delivery* first) {
     std::lock_guard lock(mutex);
     if (waiting.empty()) return false;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include <client/engine.h>
 
@@ -40,7 +41,9 @@ struct Delivery {
 class Deliveries {
   public:
     void push(Delivery last);
+    void push_all(std::vector<Delivery> last);
     bool pop(Delivery* first); // false: there is none
+    std::vector<Delivery> take(size_t most);
     size_t size() const { return count; }
     bool empty() const { return count == 0; }
 
@@ -116,13 +119,29 @@ class Client {
 // For a scope, this thread is on_open's if the client is.
 class Ahead {
   public:
-    explicit Ahead(const Client& client) : before(ws_session_is_ahead()) { ws_session_go_ahead(client.ahead); }
-    ~Ahead() { ws_session_go_ahead(before); }
+    explicit Ahead(const Client& client) : before(ws_session_is_ahead()), now(client.ahead) {
+        if (now != before) ws_session_go_ahead(now);
+    }
+    ~Ahead() {
+        if (now != before) ws_session_go_ahead(before);
+    }
     Ahead(const Ahead&) = delete;
     Ahead& operator=(const Ahead&) = delete;
 
   private:
-    const bool before;
+    const bool before, now;
+};
+
+// Lets go of the GIL for a scope; py::gil_scoped_release, without what that looks up each time.
+class Unlocked {
+  public:
+    Unlocked() : state(PyEval_SaveThread()) {}
+    ~Unlocked() noexcept(false) { PyEval_RestoreThread(state); } // which ends this thread after the interpreter's end
+    Unlocked(const Unlocked&) = delete;
+    Unlocked& operator=(const Unlocked&) = delete;
+
+  private:
+    PyThreadState* const state;
 };
 
 // Holds the owner token for a scope, if it was free.
@@ -176,18 +195,16 @@ py::tuple timings(const Client& client);
 template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool for_events) {
     Ahead scope(*this);
     while (!done()) {
-        int64_t now = wsNow();
-        bool last = deadline - now <= longest_turn;
         int32_t rc;
         {
-            py::gil_scoped_release no_gil;
-            rc = ws_inline_turn(conn, last ? deadline : now + longest_turn, for_events);
+            Unlocked no_gil;
+            rc = ws_inline_turn(conn, deadline, longest_turn, for_events);
             stay_if_given_up();
         }
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         if (ws_session_due(conn)) tend();
-        if (rc == WS_ERR_RECEIVE_TIMEOUT && last) return done();
-        if (rc != WS_OK && rc != WS_ERR_INTERRUPTED && rc != WS_ERR_RECEIVE_TIMEOUT) raise_error(*this, rc);
+        if (rc == WS_ERR_RECEIVE_TIMEOUT) return done();
+        if (rc != WS_OK && rc != WS_ERR_INTERRUPTED) raise_error(*this, rc);
     }
     return true;
 }

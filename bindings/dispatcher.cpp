@@ -163,7 +163,7 @@ void Dispatcher::run() {
 }
 
 void Dispatcher::stop() {
-    py::gil_scoped_release no_gil;
+    Unlocked no_gil;
     Lock lock(mutex);
     stopping = true;
     changed.notify_all();

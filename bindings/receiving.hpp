@@ -3,7 +3,10 @@
 
 #include "binding.hpp"
 
-enum { BATCH = 256 }; // messages that are handed over at once
+enum {
+    BATCH = 256, // messages that are handed over at once
+    AHEAD = 64,  // messages that are made into objects when one is asked for
+};
 
 inline bool is_message(const wsEvent& event) {
     return event.type == WS_EVENT_TEXT || event.type == WS_EVENT_BINARY;
@@ -15,8 +18,17 @@ py::object to_python(const wsEvent& event, const std::optional<bool>& decode);
 // What a look at the connection found.
 enum class Found { nothing, message, end };
 
+// What there is becomes objects, undelivered: a batch at most.
+Found take_in(Client& client, const std::optional<bool>& decode);
+
 // The next message into *out, without waiting.
 Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out);
+
+// How many are meant by max_messages.
+size_t at_most(const std::optional<py::ssize_t>& max_messages);
+
+// All that there are into the list, at most so many.
+void take_all(Client& client, const py::list& messages, size_t most);
 
 // A message and when it came, for Python.
 py::tuple event_tuple(const Delivery& delivery);

@@ -55,6 +55,6 @@ uint64_t send_ping(Client& client, const std::optional<py::bytes>& data);
 // Call the engine, without the GIL where that takes long.
 template <class Call> static int32_t unlocked_if_long(const Payload& payload, Call call) {
     if (payload.length < LET_GO) return call();
-    py::gil_scoped_release no_gil;
+    Unlocked no_gil;
     return call();
 }

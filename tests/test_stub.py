@@ -44,7 +44,10 @@ def of_the_module() -> dict[str, Parameters]:
     found = {}
     for name, method in vars(_core.WSClient).items():
         line = (method.__doc__ or "").split("\n")[0]
-        if callable(method) and line.startswith(f"{name}(self:"):
+        signature = getattr(method, "__text_signature__", None)
+        if signature and not name.startswith("__"):  # one that pybind11 does not dispatch
+            line = f"{name}{signature.replace('$', '')}"
+        if callable(method) and line.startswith((f"{name}(self:", f"{name}(self,")):
             (function,) = ast.parse(f"def {line}: ...").body
             assert isinstance(function, ast.FunctionDef)
             found[name] = parameters(function)

@@ -69,23 +69,39 @@ static bool has_backlog(const wsConn* conn) {
     return ws_buf_len(&conn->protocol.writer.out) > 0;
 }
 
-int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+uint64_t ws_conn_written_up_to(const wsConn* conn) {
+    return position(conn) - ws_buf_len(&conn->protocol.writer.out);
+}
+
+/* As ws_conn_written. With the mutex held. */
+static int32_t is_written(wsConn* conn, const ws_ticket* ticket) {
+    if (ticket->number) return ws_session_written(conn, ticket);
+    bool inside = conn->transport.ops && conn->transport.ops->unsent(&conn->transport);
+    int32_t rc = ws_conn_written_up_to(conn) >= ticket->end && !inside;
+    if (rc == 0 && (conn->state == WS_STATE_CLOSED || conn->write_broken)) {
+        rc = conn->failure.code ? conn->failure.code : WS_ERR_LOST;
+    }
+    return rc;
+}
+
+/* Queue, write what the socket takes, and note whether that was all of it. */
+static int32_t send_part(wsConn* conn, int32_t type, const void* data, size_t length, part which, ws_ticket* ticket) {
     ws_conn_lock(conn);
     bool backlog = has_backlog(conn);
-    int32_t rc = queue(conn, type, data, length, WHOLE, ticket);
+    int32_t rc = queue(conn, type, data, length, which, ticket);
     if (rc == WS_OK) write_or_wake(conn, backlog);
+    ticket->written = rc == WS_OK && is_written(conn, ticket) == 1;
     ws_conn_unlock(conn);
     return rc;
 }
 
+int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    return send_part(conn, type, data, length, WHOLE, ticket);
+}
+
 int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
                               ws_ticket* ticket) {
-    ws_conn_lock(conn);
-    bool backlog = has_backlog(conn);
-    int32_t rc = queue(conn, type, data, length, final ? ENDING : BEGINNING, ticket);
-    if (rc == WS_OK) write_or_wake(conn, backlog);
-    ws_conn_unlock(conn);
-    return rc;
+    return send_part(conn, type, data, length, final ? ENDING : BEGINNING, ticket);
 }
 
 int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
@@ -111,22 +127,9 @@ int32_t wsConnSendFragment(wsConn* conn, int32_t type, const void* data, size_t 
     return ws_conn_send_fragment(conn, type, data, length, final != 0, &ticket);
 }
 
-uint64_t ws_conn_written_up_to(const wsConn* conn) {
-    return position(conn) - ws_buf_len(&conn->protocol.writer.out);
-}
-
-static int32_t is_written(wsConn* conn, const ws_ticket* ticket) {
-    bool inside = conn->transport.ops && conn->transport.ops->unsent(&conn->transport);
-    int32_t rc = ws_conn_written_up_to(conn) >= ticket->end && !inside;
-    if (rc == 0 && (conn->state == WS_STATE_CLOSED || conn->write_broken)) {
-        rc = conn->failure.code ? conn->failure.code : WS_ERR_LOST;
-    }
-    return rc;
-}
-
 int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket) {
     ws_conn_lock(conn);
-    int32_t rc = ticket->number ? ws_session_written(conn, ticket) : is_written(conn, ticket);
+    int32_t rc = is_written(conn, ticket);
     ws_conn_unlock(conn);
     return rc;
 }

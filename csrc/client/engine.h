@@ -72,12 +72,12 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max);
 
 /*
  * One turn of a call that waits: step if nobody else does, and if that brought nothing wait until the connection has
- * something, another thread woke us, or `deadline` (ms of wsNow; INT64_MAX: none). `for_events`: what is there for
- * ws_conn_next is something, too. 0: look again; WS_ERR_RECEIVE_TIMEOUT: the deadline has passed; WS_ERR_INTERRUPTED: a
- * signal came; WS_ERR_CONCURRENCY: this very thread holds the token. Needs no token and no GIL; call it in a loop
- * around the condition waited for.
+ * something, another thread woke us, or `deadline` (ms of wsNow; INT64_MAX: none), but no more than `longest` ms.
+ * `for_events`: what is there for ws_conn_next is something, too. 0: look again; WS_ERR_RECEIVE_TIMEOUT: the deadline
+ * has passed; WS_ERR_INTERRUPTED: a signal came; WS_ERR_CONCURRENCY: this very thread holds the token. Needs no token
+ * and no GIL; call it in a loop around the condition waited for.
  */
-int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events);
+int32_t ws_inline_turn(wsConn* conn, int64_t deadline, int64_t longest, bool for_events);
 
 /* Wake every thread that is inside ws_inline_turn. Any thread. */
 void ws_inline_wake(wsConn* conn);
@@ -108,6 +108,7 @@ void ws_io_stop(void);
 /* Where a message stands in the stream of bytes that we send; `number`: in the outbox, 0 without one. */
 typedef struct ws_ticket {
     uint64_t start, end, number;
+    bool written; /* the system has all of it already */
 } ws_ticket;
 
 /*

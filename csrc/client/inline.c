@@ -16,33 +16,36 @@ enum {
 typedef struct turn {
     ws_poll_item items[MAX_INTERESTS + 1];
     size_t n;
-    int64_t deadline;
+    int64_t now, until;
 } turn;
+
+static int64_t earlier(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
 
 static void add_item(turn* t, intptr_t fd, uint32_t events) {
     t->items[t->n++] = (ws_poll_item){.fd = fd, .events = events};
 }
 
 /* One read, unless it would find nothing: the next one will be made after a wait. */
-static bool step_once(wsConn* conn) {
+static bool step_once(wsConn* conn, int64_t now) {
     bool reads = !conn->quiet || ws_conn_ready_now(conn);
     conn->quiet = false;
-    return ws_conn_step(conn, ws_sys_now(), reads);
+    return ws_conn_step(conn, now, reads);
 }
 
 /* Step, and note what to wait for. True if it brought something: then there is no need to wait. */
 static bool take_step(wsConn* conn, turn* t, bool for_events) {
     ws_interest interests[MAX_INTERESTS];
-    bool any = step_once(conn) || (for_events && ws_conn_ready_now(conn));
+    if (step_once(conn, t->now) || (for_events && ws_conn_ready_now(conn))) return true;
     size_t n = ws_conn_interests(conn, interests, MAX_INTERESTS);
     for (size_t i = 0; i < n; i++) {
         uint32_t events = (interests[i].wants & WS_WANT_READ ? WS_POLL_READ : 0) |
                           (interests[i].wants & WS_WANT_WRITE ? WS_POLL_WRITE : 0);
         add_item(t, interests[i].fd, events);
     }
-    int64_t due = ws_conn_next_deadline(conn);
-    if (due < t->deadline) t->deadline = due;
-    return any;
+    t->until = earlier(t->until, ws_conn_next_deadline(conn));
+    return false;
 }
 
 /* The wait is over and something has come: what, saves the caller a turn. */
@@ -54,8 +57,7 @@ static void read_after_wait(wsConn* conn) {
 
 /* Wait for what was noted. 0 or WS_ERR_INTERRUPTED. */
 static int32_t wait_for(wsConn* conn, turn* t) {
-    int64_t now = ws_sys_now();
-    int64_t timeout = t->deadline == INT64_MAX ? -1 : t->deadline > now ? t->deadline - now : 0;
+    int64_t timeout = t->until == INT64_MAX ? -1 : t->until > t->now ? t->until - t->now : 0;
     int rc = ws_poll_few(t->items, t->n, timeout);
     if (rc == 0 && timeout > 0) ws_conn_give_back(conn); /* nothing came for the whole of a wait */
     if (rc > 0) read_after_wait(conn);
@@ -86,27 +88,27 @@ static int32_t wait_joined(wsConn* conn, turn* t, bool looked, uint64_t known) {
 /* The news when this thread's last turn ended. The caller has looked since: only what came later may be unseen. */
 static _Thread_local uint64_t seen;
 
-static int32_t take_turn(wsConn* conn, int64_t deadline, bool for_events) {
-    turn t = {.deadline = deadline};
+static int32_t take_turn(wsConn* conn, int64_t deadline, int64_t longest, bool for_events) {
+    int64_t now = ws_sys_now();
+    turn t = {.now = now, .until = earlier(deadline, ws_conn_after(now, longest))};
     uint64_t known = atomic_load(&conn->news);
     bool driven = atomic_load(&conn->driven);
     bool looks = for_events || !driven; /* with the token: else only what the mutex guards is waited for */
     bool taken = looks && ws_conn_take(conn);
     bool any = taken && (driven ? ws_conn_has_events(conn) : take_step(conn, &t, for_events));
     if (taken) ws_conn_release(conn);
-    int64_t now = ws_sys_now();
     if (any) return now - OVERTIME < deadline ? WS_OK : WS_ERR_RECEIVE_TIMEOUT;
     if (driven && looks && !taken) {
-        t.deadline = now + THREADS_TURN; /* who asks only for what is there must have seen it */
+        t.until = now + THREADS_TURN; /* who asks only for what is there must have seen it */
     } else if (now >= deadline) {
         return WS_ERR_RECEIVE_TIMEOUT;
     }
     return known == seen ? wait_joined(conn, &t, taken || !looks, known) : WS_OK;
 }
 
-int32_t ws_inline_turn(wsConn* conn, int64_t deadline, bool for_events) {
+int32_t ws_inline_turn(wsConn* conn, int64_t deadline, int64_t longest, bool for_events) {
     if (ws_conn_is_mine(conn)) return WS_ERR_CONCURRENCY;
-    int32_t rc = take_turn(conn, deadline, for_events);
+    int32_t rc = take_turn(conn, deadline, longest, for_events);
     seen = atomic_load(&conn->news);
     return rc;
 }
@@ -129,7 +131,7 @@ int32_t wsConnNext(wsConn* conn, wsEvent* event) {
 
 int32_t wsConnWait(wsConn* conn, int64_t timeout) {
     int64_t deadline = timeout < 0 ? INT64_MAX : ws_sys_now() + timeout;
-    int32_t rc = ws_inline_turn(conn, deadline, true);
+    int32_t rc = ws_inline_turn(conn, deadline, INT64_MAX, true);
     return rc == WS_ERR_RECEIVE_TIMEOUT ? WS_OK : rc;
 }
 

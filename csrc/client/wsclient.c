@@ -72,7 +72,7 @@ static int32_t new_conn(chat* self, const char* ip, const char* port) {
 
 static int32_t wait_until_open(chat* self) {
     while (wsConnState(self->conn) == WS_STATE_CONNECTING) {
-        int32_t rc = ws_inline_turn(self->conn, INT64_MAX, false); /* the connection has its own deadline */
+        int32_t rc = ws_inline_turn(self->conn, INT64_MAX, INT64_MAX, false); /* the connection has its own deadline */
         if (rc && rc != WS_ERR_INTERRUPTED) return fail(self, rc, NULL);
     }
     ws_failure failure;
@@ -148,7 +148,7 @@ static int32_t queue_message(wsConn* conn, const char* message, int64_t deadline
     for (;;) {
         int32_t rc = ws_conn_send(conn, WS_TEXT, message, strlen(message), ticket);
         if (rc != WS_ERR_QUEUE_FULL) return rc;
-        rc = ws_inline_turn(conn, deadline, false);
+        rc = ws_inline_turn(conn, deadline, INT64_MAX, false);
         if (rc && rc != WS_ERR_INTERRUPTED) return rc;
     }
 }
@@ -158,7 +158,7 @@ static int32_t queue_message(wsConn* conn, const char* message, int64_t deadline
 static int32_t await_written(wsConn* conn, int64_t deadline, const ws_ticket* ticket) {
     int32_t rc = WS_OK, written = 0;
     while ((written = ws_conn_written(conn, ticket)) == 0 && (rc == WS_OK || rc == WS_ERR_INTERRUPTED)) {
-        rc = ws_inline_turn(conn, deadline, false);
+        rc = ws_inline_turn(conn, deadline, INT64_MAX, false);
     }
     if (written) return written > 0 ? WS_OK : written;
     if (!ws_conn_withdraw(conn, ticket)) ws_conn_fail(conn, WS_ERR_WRITE_TIMEOUT, wsErrorString(WS_ERR_WRITE_TIMEOUT));
@@ -265,7 +265,7 @@ static int32_t listen_once(wsClient* client) {
     bool any = false;
     int32_t rc = deliver_all(client, &any);
     while (!rc && !any && !self->deinit) {
-        rc = ws_inline_turn(self->conn, deadline, true);
+        rc = ws_inline_turn(self->conn, deadline, INT64_MAX, true);
         if (rc == WS_ERR_INTERRUPTED) return WS_OK;
         if (!rc) rc = deliver_all(client, &any);
     }
@@ -294,7 +294,7 @@ int32_t wsDeinitClient(wsClient* client) {
     }
     if (self->conn) wsConnClose(self->conn, 1000, NULL);
     while (self->conn && wsConnState(self->conn) != WS_STATE_CLOSED) {
-        int32_t rc = ws_inline_turn(self->conn, INT64_MAX, false); /* closing has its own deadline */
+        int32_t rc = ws_inline_turn(self->conn, INT64_MAX, INT64_MAX, false); /* closing has its own deadline */
         if (rc && rc != WS_ERR_INTERRUPTED) wsConnAbort(self->conn);
     }
     client->impl = NULL;

@@ -538,7 +538,7 @@ static void* send_many(void* arg) {
     for (int i = 0; i < EACH; i++) {
         int32_t rc;
         while ((rc = wsConnSend(r->conn, WS_TEXT, "sixteen bytes...", 16)) == WS_ERR_QUEUE_FULL) {
-            ws_inline_turn(r->conn, wsNow() + DEADLINE, false);
+            ws_inline_turn(r->conn, wsNow() + DEADLINE, INT64_MAX, false);
         }
         assert_int_equal(rc, WS_OK);
     }
@@ -577,7 +577,7 @@ TEST(threads_may_send_at_once_and_no_frame_is_torn) {
 
 static void* wait_for_events(void* arg) {
     rig* r = arg;
-    return (void*)(intptr_t)ws_inline_turn(r->conn, wsNow() + DEADLINE, true);
+    return (void*)(intptr_t)ws_inline_turn(r->conn, wsNow() + DEADLINE, INT64_MAX, true);
 }
 
 TEST(a_thread_that_waits_can_be_woken) {
@@ -607,7 +607,7 @@ TEST(the_token_has_one_holder) {
     assert_true(ws_conn_is_mine(r.conn));
     assert_false(ws_conn_take(r.conn));
     assert_int_equal(wsConnStep(r.conn, wsNow()), WS_ERR_CONCURRENCY);
-    assert_int_equal(ws_inline_turn(r.conn, wsNow(), true), WS_ERR_CONCURRENCY);
+    assert_int_equal(ws_inline_turn(r.conn, wsNow(), INT64_MAX, true), WS_ERR_CONCURRENCY);
     ws_conn_release(r.conn);
     assert_false(ws_conn_is_mine(r.conn));
     assert_int_equal(wsConnStep(r.conn, wsNow()), WS_OK);

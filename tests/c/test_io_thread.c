@@ -213,7 +213,7 @@ static void end_rig(rig* r) {
 static void await_state(const rig* r, wsState state) {
     int64_t end = wsNow() + DEADLINE;
     while (wsConnState(r->conn) != state) {
-        assert_int_equal(ws_inline_turn(r->conn, end, false), WS_OK);
+        assert_int_equal(ws_inline_turn(r->conn, end, INT64_MAX, false), WS_OK);
     }
 }
 
@@ -229,7 +229,7 @@ static void expect_message(const rig* r, const char* text) {
             ws_conn_release(r->conn);
             if (any) return;
         }
-        assert_int_equal(ws_inline_turn(r->conn, end, true), WS_OK);
+        assert_int_equal(ws_inline_turn(r->conn, end, INT64_MAX, true), WS_OK);
     }
 }
 
@@ -331,7 +331,7 @@ TEST(the_thread_writes_what_the_socket_did_not_take) {
     hear(&r, data, SIZE);
     int64_t end = wsNow() + DEADLINE;
     while (ws_conn_written(r.conn, &ticket) == 0) {
-        assert_int_equal(ws_inline_turn(r.conn, end, false), WS_OK);
+        assert_int_equal(ws_inline_turn(r.conn, end, INT64_MAX, false), WS_OK);
     }
     free(data);
     end_rig(&r);

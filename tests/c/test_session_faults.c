@@ -115,7 +115,7 @@ static void turn_until(wsConn* conn, bool (*done)(wsConn* conn, uint64_t number)
     wsEvent event;
     while (!done(conn, number) && wsConnState(conn) != WS_STATE_CLOSED) {
         assert_true(wsNow() < deadline);
-        ws_inline_turn(conn, deadline, false);
+        ws_inline_turn(conn, deadline, INT64_MAX, false);
         wsConnNext(conn, &event);
     }
 }
@@ -235,7 +235,7 @@ static void* send_numbers(void* arg) {
         int32_t rc;
         while ((rc = wsConnSend(s->conn, WS_TEXT, text, (size_t)n)) == WS_ERR_QUEUE_FULL) {
             assert_true(wsNow() < deadline);
-            ws_inline_turn(s->conn, deadline, false);
+            ws_inline_turn(s->conn, deadline, INT64_MAX, false);
         }
         assert_int_equal(rc, WS_OK);
     }
@@ -268,7 +268,7 @@ static void* look(void* arg) {
         ws_session_take_due(conn);
         wsConnAsked(conn);
         wsConnQueued(conn);
-        ws_inline_turn(conn, wsNow() + 1, false);
+        ws_inline_turn(conn, wsNow() + 1, INT64_MAX, false);
     }
     return NULL;
 }
