@@ -8,6 +8,7 @@
 #include <chrono>
 #include <vector>
 
+#include "calling.hpp"
 #include "dispatcher.hpp"
 #include "receiving.hpp"
 
@@ -15,30 +16,13 @@ enum { TURN_MESSAGES = 256, TURN_MS = 1 }; // of one connection before the next 
 
 // ---- calling
 
-// The exception that was raised goes to on_raise, and what that raises to sys.unraisablehook.
-static void report(Client& client, PyObject* connection) {
-    PyObject *type, *value, *trace;
-    PyErr_Fetch(&type, &value, &trace);
-    PyErr_NormalizeException(&type, &value, &trace);
-    if (trace) PyException_SetTraceback(value, trace);
-    PyObject* result = PyObject_CallFunctionObjArgs(client.on_raise.ptr(), connection, value, nullptr);
-    if (!result) PyErr_WriteUnraisable(client.on_raise.ptr());
-    Py_XDECREF(result);
-    Py_XDECREF(type);
-    Py_XDECREF(value);
-    Py_XDECREF(trace);
-}
-
 // callable(connection, argument), or without the argument if that is NULL. Takes the reference to it.
 static void call(Client& client, const py::object& callable, PyObject* connection, PyObject* argument) {
-    if (!callable.is_none()) {
-        PyObject* arguments[] = {nullptr, connection, argument};
-        size_t count = (argument ? 2 : 1) | PY_VECTORCALL_ARGUMENTS_OFFSET;
-        PyObject* result = PyObject_Vectorcall(callable.ptr(), arguments + 1, count, nullptr);
-        if (!result) report(client, connection);
-        Py_XDECREF(result);
+    if (callable.is_none()) {
+        Py_XDECREF(argument);
+    } else if (!call_with(callable.ptr(), connection, argument)) {
+        report(client.on_raise, connection);
     }
-    Py_XDECREF(argument);
 }
 
 // ---- one batch
@@ -60,7 +44,7 @@ static std::vector<Item> take_items(Client& client, const Batch& batch, PyObject
             items.push_back({event.type, message, event.received});
         } catch (py::error_already_set& error) { // there is no memory for it
             error.restore();
-            report(client, connection);
+            report(client.on_raise, connection);
         }
     }
     return items;
@@ -105,7 +89,7 @@ static void call_as_listen(Client& client, PyObject* connection, const Item& ite
         size_t count = 2 | PY_VECTORCALL_ARGUMENTS_OFFSET;
         result = PyObject_Vectorcall(callable, arguments + 1, count, nullptr);
     }
-    if (!result) report(client, connection);
+    if (!result) report(client.on_raise, connection);
     Py_XDECREF(result);
     Py_DECREF(callable);
     Py_XDECREF(arguments[2]);
@@ -120,7 +104,7 @@ static void call_for_messages(Client& client, const std::vector<Item>& items, si
     } else if (PyObject* list = take_list(items, at)) {
         call(client, client.on_messages, connection, list);
     } else {
-        report(client, connection);
+        report(client.on_raise, connection);
     }
 }
 

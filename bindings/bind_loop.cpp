@@ -1,4 +1,8 @@
 // For event loops: nothing here waits. What to wait for is said instead.
+#include <algorithm>
+#include <chrono>
+
+#include "calling.hpp"
 #include "fastcall.hpp"
 #include "receiving.hpp"
 #include "sending.hpp"
@@ -120,6 +124,43 @@ struct TakeMany {
     }
 };
 
+// ---- calling back
+
+// The next messages in a list, at most so many.
+static py::list list_from(Client& client, const py::object& first, size_t most) {
+    py::list messages;
+    messages.append(first);
+    take_all(client, messages, most);
+    return messages;
+}
+
+// What is no Exception is meant to end more than the callback.
+static void report_or_raise(const py::object& on_raise, const py::object& connection) {
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
+    report(on_raise, connection.ptr());
+}
+
+// The callables are lent for the call, or the loop would keep alive what they refer to. True: the loop's other work is
+// due first, and there may be more.
+static bool call_back(Client& client, const py::object& connection, const py::object& on_message,
+                      const py::object& on_messages, const py::object& on_raise, size_t max_queue) {
+    constexpr std::chrono::milliseconds share{1};
+    auto end = std::chrono::steady_clock::now() + share;
+    Delivery next;
+    for (size_t called = 0; called < BATCH && std::chrono::steady_clock::now() < end;) {
+        Found found = take_one(client, std::nullopt, &next);
+        if (found != Found::message) return found == Found::nothing && client.closed(); // somebody is at it still
+        py::object argument = std::move(next.message);
+        if (!on_messages.is_none()) argument = list_from(client, argument, std::min<size_t>(max_queue, BATCH));
+        called += on_messages.is_none() ? 1 : py::len(argument);
+        PyObject* callable = on_messages.is_none() ? on_message.ptr() : on_messages.ptr();
+        if (!call_with(callable, connection.ptr(), argument.release().ptr())) {
+            report_or_raise(on_raise, connection);
+        }
+    }
+    return true;
+}
+
 // ---- sending
 
 static std::optional<Ticket> accepted(const Client& client, int32_t rc, const ws_ticket& ticket) {
@@ -194,6 +235,8 @@ void bind_loop(ClientClass& client) {
     bind_fast<Take>(client);
     client.def("take_event", &take_event, "The next message and when it came, if there is one.");
     bind_fast<TakeMany>(client);
+    client.def("call_back", &call_back, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),
+               py::arg("on_raise"), py::arg("max_queue"), "Call for messages that have arrived, for a while.");
     bind_fast<Offer>(client);
     client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),
                py::arg("final") = false, py::arg("compress") = py::none(),

@@ -27,7 +27,7 @@ def test_every_option_is_a_parameter(function: Any) -> None:
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY
     }
-    of_its_own = ["background", *CALLBACKS] if function is wsclient.connect else []
+    of_its_own = ["background", *CALLBACKS] if function is wsclient.connect else CALLBACKS
     if "WSClient" in function.__qualname__:
         of_its_own = ["url"]
     for name in of_its_own:

@@ -1,10 +1,21 @@
-"""The callbacks of a connection that is driven in the background."""
+"""The callbacks of a connection."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Final
+
+
+def check_callback(name: str, callback: object, awaited: bool = False) -> None:
+    """Raise ``TypeError`` for what cannot be called; for a coroutine function, too, unless that is ``awaited``."""
+    if callback is None:
+        return
+    if not callable(callback):
+        raise TypeError(f"{name} must be callable or None, not {type(callback).__name__}")
+    if not awaited and (inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__)):
+        raise TypeError(f"{name} must be a plain function, not async: nothing here would await it")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +30,7 @@ class Callbacks:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            _check(field.name, getattr(self, field.name))
+            check_callback(field.name, getattr(self, field.name))
         if self.on_message and self.on_messages:
             raise ValueError("on_message and on_messages exclude each other")
 
@@ -27,14 +38,12 @@ class Callbacks:
         """Whether there is one."""
         return any(getattr(self, field.name) is not None for field in fields(self))
 
+    def receive(self) -> bool:
+        """Whether messages go to one."""
+        return self.on_message is not None or self.on_messages is not None
 
-def _check(name: str, callback: object) -> None:
-    if callback is None:
-        return
-    if not callable(callback):
-        raise TypeError(f"{name} must be callable or None, not {type(callback).__name__}")
-    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
-        raise TypeError(f"{name} must be a plain function, not async: nothing here would await it")
+
+NO_CALLBACKS: Final = Callbacks()
 
 
 def in_background(background: object, callbacks: Callbacks) -> bool:

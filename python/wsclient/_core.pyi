@@ -167,6 +167,20 @@ class WSClient:
     def take_many(self, max_messages: int | None = None) -> list[str | bytes] | None:
         """All messages that there are, at most ``max_messages``, as ``take`` does."""
 
+    def call_back(
+        self,
+        connection: _Connection,
+        on_message: Callable[[_Connection, str | bytes], object] | None,
+        on_messages: Callable[[_Connection, list[str | bytes]], object] | None,
+        on_raise: Callable[[_Connection, Exception], object],
+        max_queue: int,
+    ) -> bool:
+        """Call for the messages that have arrived, one of the two, until 256 are done or 1 ms has gone.
+
+        ``on_messages`` gets at most ``max_queue`` at a time, ``on_raise`` what another callback raised; what is no
+        ``Exception`` is raised. False: there is none left.
+        """
+
     def offer(
         self, data: _Data, text: bool | None = None, compress: bool | None = None, write: bool = True
     ) -> tuple[int, int, int] | None:

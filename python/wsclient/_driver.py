@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from . import _core
 from .exceptions import ConcurrencyError, ReceiveTimeoutError
@@ -28,6 +28,9 @@ class LoopDriver:
     connection object, so that a forgotten one is collected. Only for the loop's thread, but for :meth:`forget`.
     """
 
+    calling = False
+    """Whether callbacks are being called: what they send is written together after them."""
+
     def __init__(self, handle: _core.WSClient, loop: asyncio.AbstractEventLoop) -> None:
         handle.keep_socket()
         self._handle = handle
@@ -40,6 +43,9 @@ class LoopDriver:
         self._again: asyncio.Handle | None = None
         self._turns = 0
         self._rest: asyncio.TimerHandle | None = None
+        self._call_back: Callable[[], bool] | None = None
+        self._takes = False  # the callbacks receive
+        self._left = False  # something for them
         self._receiving = False
         self._receiver: asyncio.Future[bool] | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
@@ -78,7 +84,7 @@ class LoopDriver:
     def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        fd, wants, generation, due, arrived, again, asks = self._handle.step(self._receiver is not None)
+        fd, wants, generation, due, arrived, again, asks = self._handle.step(self._wanted())
         self._turns += 1
         if (fd, generation) != self._watched:
             self._unwatch()
@@ -88,8 +94,8 @@ class LoopDriver:
             self._tending = self._loop.create_task(self._tend(self.on_due))
         if wants != self._wants:
             self._watch(wants)
-        if again and not self._again:
-            self._again = self._loop.call_soon(self._go_on)
+        if again or self._concerns_callbacks(arrived):
+            self._soon()
         self._wake(arrived)
         if self._opening or self.on_due:
             self._opening = self._handle.state == State.CONNECTING
@@ -97,6 +103,10 @@ class LoopDriver:
             self._arm(due)
         else:
             self._end()
+
+    def _wanted(self) -> bool:
+        """Whether what is read is to be made into objects at once."""
+        return self._receiver is not None or (self._takes and not self._left)
 
     async def _tend(self, on_due: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -110,12 +120,12 @@ class LoopDriver:
         self._wants = wants
         if changed & _READ:
             if wants & _READ:
-                loop.add_reader(fd, self.turn)
+                loop.add_reader(fd, self._serve)
             else:
                 loop.remove_reader(fd)
         if changed & _WRITE:
             if wants & _WRITE:
-                loop.add_writer(fd, self.turn)
+                loop.add_writer(fd, self._serve)
             else:
                 loop.remove_writer(fd)
 
@@ -145,13 +155,17 @@ class LoopDriver:
         """Have a turn when a proof of what was sent is due."""
         self._arm(_PROOF)
 
+    def _soon(self) -> None:
+        if not self._again:
+            self._again = self._loop.call_soon(self._go_on)
+
     def _go_on(self) -> None:
         self._again = None
-        self.turn()
+        self._serve()
 
     def _due(self) -> None:
         self._timer = None
-        self.turn()
+        self._serve()
 
     def _look_for_rest(self, turns: int) -> None:
         """Give memory back if nothing has happened since, else look again later."""
@@ -185,6 +199,49 @@ class LoopDriver:
             self._handle.abort()
             self._handle.drop_socket()
 
+    # -- calling back
+
+    def call_with(self, call_back: Callable[[], bool], takes: bool) -> None:
+        """From now on have call_back() called when something has arrived, or only at the end if it does not take that.
+
+        It is called by the loop itself, in no task's time; true: the loop's other work came first, and there is more.
+        """
+        self._call_back = call_back
+        self._takes = self._receiving = takes
+        self._soon()
+
+    def stop_calling(self) -> None:
+        """What was given to :meth:`call_with` is called no more."""
+        self._call_back = None
+
+    def _serve(self) -> None:
+        """A turn that the loop gives; with callbacks, at most one that calls them in a round of the loop."""
+        if not self._call_back or self._again:
+            self.turn()
+            return
+        self.calling = left = True
+        try:
+            self.turn()
+            left = self._call_back()
+        finally:
+            self.calling = False
+            self._called(left)
+
+    def _called(self, left: bool) -> None:
+        self._left = left
+        self._handle.write_out()
+        if left:
+            self._soon()
+        elif self._call_back and (self._handle.queued or not self._wants & _READ):
+            self.turn()
+        elif self.on_due:
+            self.prove_later()
+
+    def _concerns_callbacks(self, arrived: bool) -> bool:
+        if not self._call_back or self.calling:
+            return False
+        return arrived if self._takes else self._handle.state == State.CLOSED
+
     # -- waiting
 
     async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
@@ -193,7 +250,7 @@ class LoopDriver:
         It is only taken by a task that goes on with it: one that is cancelled leaves all to the next.
         """
         if self._receiving:
-            raise ConcurrencyError("another task is receiving on this connection")
+            self._refuse()
         self._receiving = True
         try:
             if self.hogs():
@@ -206,6 +263,13 @@ class LoopDriver:
         if not self._wants & _READ:
             self.turn()  # what waited had stopped the engine from reading
         return found
+
+    def _refuse(self) -> NoReturn:
+        if not self._takes:
+            raise ConcurrencyError("another task is receiving on this connection")
+        if self._handle.state == State.CLOSED and self._handle.error:
+            raise self._handle.error
+        raise ConcurrencyError("the messages of this connection go to its callbacks")
 
     async def _receive_later(self, take: Callable[[A], T | None], how: A, deadline: float | None) -> T:
         self._receiver = self._loop.create_future()

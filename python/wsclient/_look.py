@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 from . import _core
+from ._callbacks import NO_CALLBACKS, Callbacks
 from ._session import Session
+from .exceptions import ConnectionClosedError
 from .models import CloseInfo, Request, Response, State, Stats, Timings
 from .options import ClientOptions
 from .tls import TLSInfo
 
 
 class BaseConnection:
-    """A native handle, looked at. Nothing here waits."""
+    """A native handle, looked at, and its callbacks. Nothing here waits."""
 
-    def __init__(self, handle: _core.WSClient, options: ClientOptions, session: Session | None = None) -> None:
+    def __init__(
+        self,
+        handle: _core.WSClient,
+        options: ClientOptions,
+        callbacks: Callbacks = NO_CALLBACKS,
+        session: Session | None = None,
+    ) -> None:
         self._handle = handle
         self._options = options
+        self._callbacks = callbacks
         self._session = session
         self._ping_timeout = options.ping_timeout
         self._logger = options.logger or logging.getLogger("wsclient")
@@ -110,6 +120,29 @@ class BaseConnection:
 
     def _or_ping_timeout(self, timeout: float | None) -> float | None:
         return self._ping_timeout if timeout is None else timeout
+
+    def _end(self) -> None:
+        """Tell the callbacks of the end."""
+        error = self._handle.error
+        if isinstance(error, ConnectionClosedError) and self._callbacks.on_error:
+            self._call(self._callbacks.on_error, error)
+        if self._callbacks.on_close:
+            self._call(self._callbacks.on_close, self.close_info)
+
+    def _call(self, callback: Callable[..., object], argument: object) -> None:
+        try:
+            callback(self, argument)
+        except Exception as error:
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        """Log what a callback raised, and hand it to on_error."""
+        self._logger.error("a callback raised", exc_info=error)
+        if self._callbacks.on_error:
+            try:
+                self._callbacks.on_error(self, error)
+            except Exception:
+                self._logger.exception("on_error raised")
 
 
 def timings_of(handle: _core.WSClient) -> Timings:

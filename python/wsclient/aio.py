@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
+import sys
 import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Sequence
@@ -12,13 +14,14 @@ from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
+from ._callbacks import NO_CALLBACKS, Callbacks, check_callback
 from ._data import DATA, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
 from ._driver import LoopDriver, OpeningDriver
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._look import BaseConnection
-from ._session import Session, session_of
+from ._session import Session, session_of, with_hook
 from .exceptions import ConcurrencyError, ConnectionClosedOK, PingTimeoutError, WebSocketException, WriteTimeoutError
-from .models import Data, MessageEvent, State
+from .models import CloseInfo, Data, MessageEvent, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
 from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
@@ -39,6 +42,15 @@ class connect:
         async with wsclient.aio.connect("ws://127.0.0.1:9999/") as connection:
             await connection.send("Hello")
             print(await connection.recv())
+
+    The callbacks are those of :func:`wsclient.connect`, called by the loop itself when something has arrived, until 256
+    messages are done or 1 ms has gone; then its other work comes first. No task is made, so that they must be plain
+    functions that return soon, and send by :meth:`AsyncConnection.send_nowait`. ``on_open`` may be ``async``: it is
+    called before the others, in the task that connects (with ``reconnect``, in one of its own). With ``on_message`` or
+    ``on_messages``, ``recv`` and iteration raise :exc:`~wsclient.exceptions.ConcurrencyError`::
+
+        async with wsclient.aio.connect("ws://127.0.0.1:9999/", on_message=lambda _, message: print(message)) as ws:
+            await ws.wait_closed()
     """
 
     _connection: AsyncConnection
@@ -47,6 +59,11 @@ class connect:
         self,
         url: str,
         *,
+        on_message: Callable[[AsyncConnection, str | bytes], object] | None = None,
+        on_messages: Callable[[AsyncConnection, list[str | bytes]], object] | None = None,
+        on_open: Callable[[AsyncConnection], object] | None = None,
+        on_close: Callable[[AsyncConnection, CloseInfo], object] | None = None,
+        on_error: Callable[[AsyncConnection, Exception], object] | None = None,
         additional_headers: HeadersLike | None = None,
         origin: str | None = None,
         subprotocols: Sequence[str] | None = None,
@@ -75,6 +92,11 @@ class connect:
         reconnect: bool | ReconnectPolicy | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
+        check_callback("on_open", on_open, awaited=True)
+        policy, self._on_open = with_hook(reconnect, on_open)
+        self._callbacks = Callbacks(
+            on_message=on_message, on_messages=on_messages, on_close=on_close, on_error=on_error
+        )
         self._options = ClientOptions(
             additional_headers=additional_headers,
             origin=origin,
@@ -101,14 +123,14 @@ class connect:
             unix=unix,
             local_addr=local_addr,
             socket_options=socket_options,
-            reconnect=reconnect,
+            reconnect=policy,
             logger=logger,
         )
         self._url = url
         new_handle(url, self._options)  # what is wrong with them is said now
 
     def __await__(self) -> Generator[object, None, AsyncConnection]:
-        return open_connection(self._url, self._options).__await__()
+        return open_connection(self._url, self._options, self._callbacks, self._on_open).__await__()
 
     async def __aenter__(self) -> AsyncConnection:
         self._connection = await self
@@ -120,16 +142,22 @@ class connect:
         await self._connection.__aexit__(kind, error, trace)
 
 
-async def open_connection(url: str, options: ClientOptions) -> AsyncConnection:
+async def open_connection(
+    url: str,
+    options: ClientOptions,
+    callbacks: Callbacks = NO_CALLBACKS,
+    on_open: Callable[[AsyncConnection], object] | None = None,
+) -> AsyncConnection:
     """Connect: one attempt. Raises as :class:`connect` says."""
     handle = attempt_handle(url, options)
     driver = LoopDriver(handle, asyncio.get_running_loop())
-    connection = AsyncConnection(handle, options, driver, session_of(handle, url, options))
+    connection = AsyncConnection(handle, options, driver, callbacks, session_of(handle, url, options))
     connection._reconnect()  # pyright: ignore[reportPrivateUsage]
     try:
         await driver.open()
     finally:
         keep_answer(handle, options)
+    await connection._begin(on_open)  # pyright: ignore[reportPrivateUsage]
     return connection
 
 
@@ -146,12 +174,18 @@ class AsyncConnection(BaseConnection):
     """
 
     def __init__(
-        self, handle: _core.WSClient, options: ClientOptions, driver: LoopDriver, session: Session | None = None
+        self,
+        handle: _core.WSClient,
+        options: ClientOptions,
+        driver: LoopDriver,
+        callbacks: Callbacks = NO_CALLBACKS,
+        session: Session | None = None,
     ) -> None:
-        super().__init__(handle, options, session)
+        super().__init__(handle, options, callbacks, session)
         self._driver = driver
         self._write_limit = options.write_limit
         self._write_timeout = options.write_timeout
+        self._most = sys.maxsize if options.max_queue is None else options.max_queue
         self._line = asyncio.Lock()  # senders wait in it for room
         self._in_line = 0
         self._in_fragments = False
@@ -185,19 +219,63 @@ class AsyncConnection(BaseConnection):
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
 
+    # The loop refers to what the driver is given here, and that to no connection: one that is forgotten is collected,
+    # with its callbacks and what they refer to.
+
     def _reconnect(self) -> None:
         """Have what reconnecting asks answered by a task of the loop."""
-        session, handle, options, driver = self._session, self._handle, self._options, self._driver
-        if session is None:
+        if not self._session:
             return
         reference = weakref.ref(self)
 
         async def tend() -> None:
             connection = reference()
             if connection:
-                await session.tend_later(connection, lambda: _OpeningConnection(handle.ahead(), options, driver))
+                await connection._tend()
 
-        driver.on_due = tend
+        self._driver.on_due = tend
+
+    async def _tend(self) -> None:
+        if self._session:
+            view = lambda: _OpeningConnection(self._handle.ahead(), self._options, self._driver)  # noqa: E731
+            await self._session.tend_later(self, view)
+
+    async def _begin(self, on_open: Callable[[AsyncConnection], object] | None) -> None:
+        """Call ``on_open``, and have the loop call the other callbacks from then on."""
+        if on_open:
+            await self._opened(on_open)
+        if not self._callbacks.any():
+            return
+        reference = weakref.ref(self)
+
+        def call_back() -> bool:
+            connection = reference()
+            return connection is not None and connection._call_back()
+
+        self._driver.call_with(call_back, self._callbacks.receive())
+
+    async def _opened(self, on_open: Callable[[AsyncConnection], object]) -> None:
+        try:
+            result = on_open(self)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            self._report(error)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _call_back(self) -> bool:
+        """Call for a share of what is there; whether something may be left."""
+        calls = self._callbacks
+        if calls.receive() and self._handle.call_back(
+            self, calls.on_message, calls.on_messages, AsyncConnection._report, self._most
+        ):
+            return True
+        if self.state is State.CLOSED:
+            self._driver.stop_calling()
+            self._end()
+        return False
 
     # -- sending
 
@@ -245,10 +323,19 @@ class AsyncConnection(BaseConnection):
             self._driver.prove_later()
 
     def send_nowait(self, data: Data, *, text: bool | None = None, compress: bool | None = None) -> None:
-        """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room."""
-        ticket = None if self._in_line else self._handle.offer(data, text, compress)
+        """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room.
+
+        What callbacks send is written together, after them.
+        """
+        calling = self._driver.calling
+        ticket = None if self._in_line else self._handle.offer(data, text, compress, not calling)
+        if ticket is None and calling:
+            self._handle.write_out()
+            ticket = None if self._in_line else self._handle.offer(data, text, compress, False)
         if ticket is None:
             raise BlockingIOError("more is waiting to be written than write_limit allows")
+        if calling:
+            return
         if self._handle.queued:
             self._driver.turn()
         elif self._session:

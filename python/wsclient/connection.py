@@ -12,14 +12,13 @@ from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
-from ._callbacks import Callbacks, in_background
+from ._callbacks import NO_CALLBACKS, Callbacks, in_background
 from ._data import DATA, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments, joined
 from ._handle import attempt_handle, open_handle
 from ._look import BaseConnection
 from ._session import Session, session_of, with_hook
 from .exceptions import (
     ConcurrencyError,
-    ConnectionClosedError,
     ConnectionClosedOK,
     WebSocketException,
 )
@@ -29,7 +28,6 @@ from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
 
 T = TypeVar("T")
-_NO_CALLBACKS = Callbacks()
 
 
 def connect(
@@ -197,11 +195,10 @@ class Connection(BaseConnection):
         self,
         handle: _core.WSClient,
         options: ClientOptions,
-        callbacks: Callbacks = _NO_CALLBACKS,
+        callbacks: Callbacks = NO_CALLBACKS,
         session: Session | None = None,
     ) -> None:
-        super().__init__(handle, options, session)
-        self._callbacks = callbacks
+        super().__init__(handle, options, callbacks, session)
         self._fragments = threading.Lock()
 
     def __enter__(self) -> Connection:
@@ -347,25 +344,3 @@ class Connection(BaseConnection):
     def wait_closed(self, timeout: float | None = None) -> bool:
         """Wait until the connection is closed, at most ``timeout`` seconds (``None``: for ever); whether it is."""
         return self._handle.wait_closed(timeout)
-
-    def _end(self) -> None:
-        error = self._handle.error
-        if isinstance(error, ConnectionClosedError) and self._callbacks.on_error:
-            self._call(self._callbacks.on_error, error)
-        if self._callbacks.on_close:
-            self._call(self._callbacks.on_close, self.close_info)
-
-    def _call(self, callback: Callable[..., object], argument: object) -> None:
-        try:
-            callback(self, argument)
-        except Exception as error:
-            self._report(error)
-
-    def _report(self, error: Exception) -> None:
-        """Log what a callback raised, and hand it to on_error."""
-        self._logger.error("a callback raised", exc_info=error)
-        if self._callbacks.on_error:
-            try:
-                self._callbacks.on_error(self, error)
-            except Exception:
-                self._logger.exception("on_error raised")
