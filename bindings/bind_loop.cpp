@@ -194,6 +194,30 @@ struct Offer {
     }
 };
 
+// What became of a message that is not waited for.
+enum { NO_ROOM = -1, WRITTEN = 0, GATHERED = 1 };
+
+struct Post {
+    static constexpr const char* name = "post";
+    static constexpr const char* doc = "post($self, data, text=None, compress=None)\n--\n\n"
+                                       "Have a message accepted if there is room, to be written with others.";
+    static constexpr const char* parameters[] = {"data", "text", "compress"};
+    static constexpr size_t required = 1;
+    static py::object call(Client& client, const fastcall::Given<3>& given) {
+        Payload payload(given[0], optional_bool(given[1]));
+        int32_t type = message_type(payload, optional_bool(given[2]));
+        auto length = static_cast<size_t>(payload.length);
+        ws_ticket ticket{};
+        int32_t rc = unlocked_if_long(payload, [&] {
+            return client.ahead ? wsConnSendAhead(client.conn, type, payload.bytes, length)
+                                : ws_conn_post(client.conn, type, payload.bytes, length, &ticket);
+        });
+        if (rc != WS_OK && rc != WS_ERR_QUEUE_FULL) raise_send(client, rc);
+        if (rc != WS_OK) return py::int_(static_cast<int>(NO_ROOM));
+        return py::int_(static_cast<int>(wsConnQueued(client.conn) ? GATHERED : WRITTEN));
+    }
+};
+
 static std::optional<Ticket> offer_fragment(Client& client, const py::object& data, std::optional<bool> text,
                                             bool final, std::optional<bool> compress) {
     Payload payload(data, text);
@@ -238,6 +262,7 @@ void bind_loop(ClientClass& client) {
     client.def("call_back", &call_back, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),
                py::arg("on_raise"), py::arg("max_queue"), "Call for messages that have arrived, for a while.");
     bind_fast<Offer>(client);
+    bind_fast<Post>(client);
     client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),
                py::arg("final") = false, py::arg("compress") = py::none(),
                "Have a fragment accepted if there is room.");

@@ -74,7 +74,7 @@ static void send_message(Client& client, const Payload& payload, const std::opti
         });
     };
     int32_t rc = queue();
-    if (rc == WS_OK && ticket.written) return;
+    if (rc == WS_OK && ticket.settled) return;
     int64_t deadline = write_deadline(client);
     if (rc != WS_OK) accept(client, queue, deadline); // once more: it waits if that is what is wrong
     await_written(client, ticket, deadline);

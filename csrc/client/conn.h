@@ -64,6 +64,7 @@ struct wsConn {
     /* -- guarded by the mutex -- */
     ws_transport transport;
     uint32_t generation; /* of the transport's descriptor */
+    int64_t posted;      /* ns; when a message that could be gathered with others came last */
     bool keep_socket;    /* when it ends, the transport is not closed but kept here */
     ws_transport kept;
     bool write_broken;      /* the system refuses to write: what is queued is lost ... */

@@ -4,6 +4,8 @@
 #include "client/conn.h"
 #include "net/sys.h"
 
+enum { BURST_NANOS = 20000 };
+
 /* May messages be sent now? 0 or the code that says why not. With the mutex held. */
 static int32_t check_open(wsConn* conn) {
     switch ((wsState)conn->state) {
@@ -84,24 +86,60 @@ static int32_t is_written(wsConn* conn, const ws_ticket* ticket) {
     return rc;
 }
 
-/* Queue, write what the socket takes, and note whether that was all of it. */
-static int32_t send_part(wsConn* conn, int32_t type, const void* data, size_t length, part which, ws_ticket* ticket) {
-    ws_conn_lock(conn);
+/* Is this message one of many that follow each other closely? Alone it need not wait for others. */
+static bool in_burst(wsConn* conn) {
+    int64_t now = ws_sys_nanos(), before = conn->posted;
+    conn->posted = now;
+    return now - before < BURST_NANOS;
+}
+
+/* Queue, and write what the socket takes. */
+static int32_t send_now(wsConn* conn, int32_t type, const void* data, size_t length, part which, ws_ticket* ticket) {
     bool backlog = has_backlog(conn);
     int32_t rc = queue(conn, type, data, length, which, ticket);
     if (rc == WS_OK) write_or_wake(conn, backlog);
-    ticket->written = rc == WS_OK && is_written(conn, ticket) == 1;
+    ticket->settled = rc == WS_OK && is_written(conn, ticket) == 1;
+    return rc;
+}
+
+/* Queue and have it written; ourselves only where there would be too much. */
+static int32_t gather(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    int32_t rc = queue(conn, type, data, length, WHOLE, ticket);
+    if (rc == WS_ERR_QUEUE_FULL) {
+        write_or_wake(conn, true);
+        rc = queue(conn, type, data, length, WHOLE, ticket);
+    }
+    if (rc == WS_OK) ws_conn_call_driver(conn);
+    ticket->settled = rc == WS_OK && ws_buf_len(&conn->protocol.writer.out) <= conn->settings.write_limit;
+    return rc;
+}
+
+static int32_t post(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    bool alone = !in_burst(conn) && !has_backlog(conn);
+    return alone || conn->session ? send_now(conn, type, data, length, WHOLE, ticket)
+                                  : gather(conn, type, data, length, ticket);
+}
+
+int32_t ws_conn_post(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
+    ws_conn_lock(conn);
+    int32_t rc = post(conn, type, data, length, ticket);
     ws_conn_unlock(conn);
     return rc;
 }
 
 int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
-    return send_part(conn, type, data, length, WHOLE, ticket);
+    ws_conn_lock(conn);
+    int32_t rc = conn->io ? post(conn, type, data, length, ticket) : send_now(conn, type, data, length, WHOLE, ticket);
+    ws_conn_unlock(conn);
+    return rc;
 }
 
 int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
                               ws_ticket* ticket) {
-    return send_part(conn, type, data, length, final ? ENDING : BEGINNING, ticket);
+    ws_conn_lock(conn);
+    int32_t rc = send_now(conn, type, data, length, final ? ENDING : BEGINNING, ticket);
+    ws_conn_unlock(conn);
+    return rc;
 }
 
 int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {

@@ -108,7 +108,7 @@ void ws_io_stop(void);
 /* Where a message stands in the stream of bytes that we send; `number`: in the outbox, 0 without one. */
 typedef struct ws_ticket {
     uint64_t start, end, number;
-    bool written; /* the system has all of it already */
+    bool settled; /* nobody needs to wait for it: it is written, or will be soon and little is */
 } ws_ticket;
 
 /*
@@ -118,6 +118,13 @@ typedef struct ws_ticket {
 int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket);
 int32_t ws_conn_send_fragment(wsConn* conn, int32_t type, const void* data, size_t length, bool final,
                               ws_ticket* ticket);
+
+/*
+ * ws_conn_send, but in a burst (the last message went out less than 20 us before, or bytes wait) it is only queued, for
+ * many to go out in one write: by the I/O thread, or by a loop's ws_conn_flush. ws_conn_send does so where the I/O
+ * thread drives.
+ */
+int32_t ws_conn_post(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket);
 
 /* ws_conn_send without writing: for many messages in one write, which ws_conn_flush then does. */
 int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket);

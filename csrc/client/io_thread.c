@@ -271,6 +271,7 @@ static void let_go(ws_io_entry* entry) {
     ws_conn_lock(conn);
     bool ours = conn->io == entry;
     if (ours) {
+        ws_conn_write_out(conn); /* what was gathered for us to write */
         ws_io_unwatch(entry);
         conn->io = NULL;
         conn->driven = false;
@@ -515,6 +516,7 @@ static ws_io_entry* detach(wsConn* conn) {
     ws_conn_lock(conn);
     ws_io_entry* entry = conn->io;
     if (entry) {
+        ws_conn_write_out(conn); /* what was gathered for the thread to write */
         ws_io_unwatch(entry);
         conn->io = NULL;
         conn->driven = false;

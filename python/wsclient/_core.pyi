@@ -189,6 +189,12 @@ class WSClient:
         Returns where it stands in the stream, its ticket; ``None`` if ``write_limit`` leaves no room.
         """
 
+    def post(self, data: _Data, text: bool | None = None, compress: bool | None = None) -> int:
+        """Have a message accepted: -1 if there is no room, 0 once it is written, 1 if ``write_out`` has to write it.
+
+        Those that follow each other closely wait to be written together.
+        """
+
     def offer_fragment(
         self, data: _Data, text: bool | None = None, final: bool = False, compress: bool | None = None
     ) -> tuple[int, int, int] | None:

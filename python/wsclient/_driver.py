@@ -95,7 +95,7 @@ class LoopDriver:
         if wants != self._wants:
             self._watch(wants)
         if again or self._concerns_callbacks(arrived):
-            self._soon()
+            self.go_on_soon()
         self._wake(arrived)
         if self._opening or self.on_due:
             self._opening = self._handle.state == State.CONNECTING
@@ -155,7 +155,8 @@ class LoopDriver:
         """Have a turn when a proof of what was sent is due."""
         self._arm(_PROOF)
 
-    def _soon(self) -> None:
+    def go_on_soon(self) -> None:
+        """Have a turn when the loop has its next."""
         if not self._again:
             self._again = self._loop.call_soon(self._go_on)
 
@@ -208,7 +209,7 @@ class LoopDriver:
         """
         self._call_back = call_back
         self._takes = self._receiving = takes
-        self._soon()
+        self.go_on_soon()
 
     def stop_calling(self) -> None:
         """What was given to :meth:`call_with` is called no more."""
@@ -231,7 +232,7 @@ class LoopDriver:
         self._left = left
         self._handle.write_out()
         if left:
-            self._soon()
+            self.go_on_soon()
         elif self._call_back and (self._handle.queued or not self._wants & _READ):
             self.turn()
         elif self.on_due:
@@ -353,6 +354,9 @@ class OpeningDriver(LoopDriver):
 
     def turn(self) -> None:
         self._driver.turn()
+
+    def go_on_soon(self) -> None:
+        self._driver.go_on_soon()
 
     def abort(self) -> None:
         self._driver.abort()

@@ -325,19 +325,15 @@ class AsyncConnection(BaseConnection):
     def send_nowait(self, data: Data, *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room.
 
-        What callbacks send is written together, after them.
+        Messages that follow each other within microseconds are written together: those of callbacks after them, others
+        when the event loop has its next turn.
         """
-        calling = self._driver.calling
-        ticket = None if self._in_line else self._handle.offer(data, text, compress, not calling)
-        if ticket is None and calling:
-            self._handle.write_out()
-            ticket = None if self._in_line else self._handle.offer(data, text, compress, False)
-        if ticket is None:
+        posted = -1 if self._in_line else self._handle.post(data, text, compress)
+        if posted < 0:
             raise BlockingIOError("more is waiting to be written than write_limit allows")
-        if calling:
-            return
-        if self._handle.queued:
-            self._driver.turn()
+        if posted:
+            if not self._driver.calling:
+                self._driver.go_on_soon()
         elif self._session:
             self._driver.prove_later()
 
