@@ -4,6 +4,7 @@ The agent is one of AGENTS: who drives the connection.
 """
 
 import asyncio
+import contextlib
 import json
 import sys
 from typing import Any
@@ -29,6 +30,15 @@ def echo(url: str) -> None:
         pass  # which is what many cases are about
 
 
+def echo_in_background(url: str) -> None:
+    def on_message(connection: wsclient.Connection, message: str | bytes) -> None:
+        with contextlib.suppress(wsclient.ConnectionClosed):
+            connection.send(message)
+
+    connection = wsclient.connect(url, max_size=None, compression=COMPRESSION, on_message=on_message)
+    assert connection.wait_closed(DEADLINE), "the case did not end"
+
+
 async def echo_async(url: str) -> None:
     try:
         async with aio.connect(url, max_size=None, compression=COMPRESSION) as connection:
@@ -38,7 +48,11 @@ async def echo_async(url: str) -> None:
         pass
 
 
-AGENTS = {"wsclient-inline": echo, "wsclient-asyncio": lambda url: asyncio.run(echo_async(url))}
+AGENTS = {
+    "wsclient-inline": echo,
+    "wsclient-thread": echo_in_background,
+    "wsclient-asyncio": lambda url: asyncio.run(echo_async(url)),
+}
 
 
 def main() -> None:

@@ -1,4 +1,6 @@
-"""Run the Autobahn testsuite against our client, inline and (always the sample) on asyncio, then against our server.
+"""Run the Autobahn testsuite against our client and our server.
+
+The client has three drivers: inline, the I/O thread and asyncio. The latter two are run with the sample always.
 
 usage: run.py [all | sample] [--suite FOLDER] [--server WS_SERVER] [--out FOLDER]
 
@@ -143,10 +145,11 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("compliance: terminated"))
     wstest, cases, limit = given.suite / "bin/wstest", CASES[given.which], LIMIT[given.which]
-    try_client(wstest, given.out / "client", cases, limit, "wsclient-inline")
-    fine = judge(given.out / "client/index.json", COUNT[given.which])
-    try_client(wstest, given.out / "client-asyncio", CASES["sample"], LIMIT["sample"], "wsclient-asyncio")
-    fine &= judge(given.out / "client-asyncio/index.json", COUNT["sample"])
+    fine = True
+    for driver, which in (("inline", given.which), ("thread", "sample"), ("asyncio", "sample")):
+        out = given.out / f"client-{driver}"
+        try_client(wstest, out, CASES[which], LIMIT[which], f"wsclient-{driver}")
+        fine &= judge(out / "index.json", COUNT[which])
     try_server(wstest, given.out / "server", cases, limit, given.server)
     fine &= judge(given.out / "server/index.json", COUNT[given.which])
     sys.exit(0 if fine else 1)
