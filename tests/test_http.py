@@ -11,7 +11,7 @@ import pytest
 import wsclient
 from certificates import Certificates, server_context
 from http_site import Site, answer, redirect, upgrade
-from raw_server import Peer, RawServer
+from raw_server import Peer, RawServer, unused_port
 from wsclient import ConnectError, InvalidMessage, InvalidStatus, InvalidURI, SecurityError, TLSOptions, WSClient
 
 # ---- redirects
@@ -226,6 +226,8 @@ def test_a_jar_gives_and_takes() -> None:
         assert {cookie.name: cookie.value for cookie in jar} == {"hop": "1", "session": "abc"}
         with pytest.raises(InvalidStatus):
             wsclient.connect(site.url("/refused"), cookies=jar)
+        with pytest.raises(ConnectError):
+            wsclient.connect(f"ws://127.0.0.1:{unused_port()}/", cookies=jar)
         assert {cookie.name for cookie in jar} == {"hop", "session", "seen"}
         wsclient.connect(site.url(), cookies=jar).close()
         assert set((site.header(3, "Cookie") or "").split("; ")) == {"hop=1", "session=abc", "seen=yes"}

@@ -99,6 +99,10 @@ def test_what_is_right_is_taken(option: str, value: Any) -> None:
         ("max_queue", 0, ValueError),
         ("max_queue", "16", TypeError),
         ("logger", "wsclient", TypeError),
+        ("cookies", "a=b", TypeError),
+        ("cookies", {"a": 1}, TypeError),
+        ("proxy", 7, TypeError),
+        ("reconnect", "yes", TypeError),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(option: str, value: Any, error: type[Exception]) -> None:

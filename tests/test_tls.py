@@ -255,6 +255,24 @@ def test_a_system_without_cas_does_not_pass(certificates: Certificates, server: 
         assert str(tmp_path) in said
 
 
+def test_without_a_ca_file_of_the_system_certifis_serves(certificates: Certificates, server: TlsEcho) -> None:
+    program = """
+import ssl, sys, types
+sys.modules["certifi"] = types.SimpleNamespace(where=lambda: sys.argv[2]) if sys.argv[2] else None
+ssl.get_default_verify_paths = lambda: types.SimpleNamespace(cafile=None)
+"""
+    for ca, expected in ((str(certificates.ca), "through"), ("", "CertificateError")):
+        done = subprocess.run(
+            [sys.executable, "-c", program + SYSTEM, server.url, ca],
+            env={name: value for name, value in os.environ.items() if not name.startswith("SSL_CERT")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        )
+        assert done.stdout.startswith((expected, "TLSOptionsError") if not ca else expected)
+
+
 def test_a_ca_file_that_changed_is_read_again(certificates: Certificates, server: TlsEcho, tmp_path: Path) -> None:
     """In both directions: trust that was taken away does not live on in a session."""
     path = tmp_path / "ca.pem"
@@ -584,7 +602,7 @@ def test_secrets_are_not_shown() -> None:
     assert "sesame" not in repr(wsclient.ClientOptions(tls=options))
 
 
-def test_an_ssl_context_is_told_what_it_would_be() -> None:
+def test_an_ssl_context_is_told_what_it_would_be(certificates: Certificates, tmp_path: Path) -> None:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -595,6 +613,14 @@ def test_an_ssl_context_is_told_what_it_would_be() -> None:
             TypeError, match=rf'^{option} must be .*TLSOptions\(verify=False, min_version="TLSv1\.3"\)$'
         ):
             wsclient.connect("wss://localhost/", **wrong)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    with pytest.raises(TypeError, match=r"TLSOptions\(\)$"):
+        wsclient.connect("wss://localhost/", tls=context)  # type: ignore[arg-type]
+    context.load_verify_locations(certificates.ca)
+    context.maximum_version = OLD
+    context.keylog_filename = str(tmp_path / "keys")
+    with pytest.raises(TypeError, match=r'\(ca_file=<.*>, max_version="TLSv1\.2", keylog_file=.*keys'):
+        wsclient.connect("wss://localhost/", tls=context)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="tls must be TLSOptions or None, not bool"):
         wsclient.connect("wss://localhost/", tls=True)  # type: ignore[arg-type]
 

@@ -170,6 +170,14 @@ def session_of(handle: _core.WSClient, url: str, options: ClientOptions) -> Sess
     return Session(handle, url, options, options.policy) if options.policy else None
 
 
+def tell_nobody(handle: _core.WSClient, logger: logging.Logger) -> None:
+    """Take what is due where nobody has the connection any more: only the log is told of what was given up."""
+    handle.take_due()
+    lost = len(handle.take_lost())
+    if lost:
+        logger.warning("%d messages were given up that may not have arrived", lost)
+
+
 def with_hook(
     reconnect: bool | ReconnectPolicy | None, on_open: H | None
 ) -> tuple[bool | ReconnectPolicy | None, H | None]:

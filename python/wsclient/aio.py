@@ -19,7 +19,7 @@ from ._data import DATA, UNFINISHED, Kind, async_fragments, control_payload, dec
 from ._driver import LoopDriver, OpeningDriver
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._look import BaseConnection
-from ._session import Session, session_of, with_hook
+from ._session import Session, session_of, tell_nobody, with_hook
 from .exceptions import ConcurrencyError, ConnectionClosedOK, PingTimeoutError, WebSocketException, WriteTimeoutError
 from .models import CloseInfo, Data, MessageEvent, State
 from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
@@ -191,7 +191,7 @@ class AsyncConnection(BaseConnection):
         self._in_fragments = False
 
     def __del__(self) -> None:
-        if self.state is State.OPEN:
+        if self.state in (State.CONNECTING, State.OPEN):
             what = f"{self!r} was not closed"
             self._driver.forget()
             warnings.warn(what, ResourceWarning, stacklevel=1, source=self)
@@ -226,12 +226,14 @@ class AsyncConnection(BaseConnection):
         """Have what reconnecting asks answered by a task of the loop."""
         if not self._session:
             return
-        reference = weakref.ref(self)
+        reference, handle, logger = weakref.ref(self), self._handle, self._logger
 
         async def tend() -> None:
             connection = reference()
             if connection:
                 await connection._tend()
+            else:
+                tell_nobody(handle, logger)
 
         self._driver.on_due = tend
 
