@@ -169,8 +169,28 @@ def test_the_page_of_errors_is_the_table(root: Path) -> None:
     assert all(what_to_do for _, _, what_to_do in found)
 
 
+@pytest.mark.parametrize(("page", "least"), [("docs/complaints.md", 50), ("docs/architecture.md", 25)])
+def test_the_tests_that_are_named_are_there(root: Path, page: str, least: int) -> None:
+    text = (root / page).read_text()
+    named = re.findall(r"`(tests/[\w/]+\.(?:py|c))::(\w+)`", text)
+    assert len(named) >= least
+    for file, name in named:
+        source = (root / file).read_text()
+        there = rf"^(async )?def {name}\(" if file.endswith(".py") else rf"cmocka_unit_test\w*\({name}\b|TEST\({name}\)"
+        assert re.search(there, source, re.MULTILINE), f"{file}::{name}"
+
+
+def test_every_complaint_has_a_row(root: Path) -> None:
+    rows = re.findall(r"^\| (\d+)\. .*`tests/.*\|$", (root / "docs/complaints.md").read_text(), re.MULTILINE)
+    assert rows == [str(number) for number in range(1, 26)]
+
+
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "docs/compliance.md"]
+    "page",
+    [
+        *("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/protocol.md", "docs/compliance.md"),
+        "docs/complaints.md",
+    ],
 )
 def test_links_lead_somewhere(root: Path, page: str) -> None:
     for target in re.findall(r"\]\((?!https:)([^)#]+)\)", (root / page).read_text()):
