@@ -350,7 +350,14 @@ static bool await_callbacks(Client& client, std::optional<double> timeout) {
     return in_time;
 }
 
+static void keep(Client& client) {
+    prepare_end();
+    int32_t rc = ws_io_keep(client.conn, nullptr, nullptr);
+    if (rc != WS_OK) raise_error(client, rc, "there is no thread to be had that keeps the connection alive");
+}
+
 void bind_background(ClientClass& client) {
+    client.def("keep", &keep, "Have the I/O thread stand in where the connection's callers are busy.");
     renew_dispatcher();
     client.def("drive", &drive, py::arg("connection"), "Have the I/O thread drive the connection.");
     client.def("dispatch", &dispatch, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),

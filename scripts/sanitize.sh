@@ -27,7 +27,7 @@ left_out=(--deselect tests/test_c_api.py::test_a_c_program_links_statically
 # TSan ends where the first thread of a child of fork has the address of one of its parent's.
 thread_left_out=(--deselect tests/test_background.py::test_a_child_of_fork_begins_anew)
 
-c_tests_with_threads='^test_(conn|io_thread|resolve|session|sys)'
+c_tests_with_threads='^test_(conn|io_thread|keeper|resolve|session|sys)'
 
 # A child of fork may start threads here, and TSan then watches on.
 export TSAN_OPTIONS=die_after_fork=0:suppressions=$here/tests/tsan.supp

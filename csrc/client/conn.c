@@ -236,6 +236,7 @@ void ws_conn_finish(wsConn* conn, const ws_error* error) {
         conn->ended = true;
         conn->close_pending = true;
         conn->state = WS_STATE_CLOSED;
+        if (conn->io) ws_io_call(conn->io); /* to let go of it */
     }
     ws_conn_wake_waiters(conn);
     ws_conn_unlock(conn);

@@ -34,12 +34,14 @@ struct wsConn {
     ws_settings settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
     ws_mutex mutex;
-    atomic_int state;    /* wsState; changed under the mutex */
-    atomic_int waiting;  /* how many waiters there are */
-    atomic_bool wanted;  /* a waiter found the token taken */
-    atomic_bool missed;  /* the I/O thread did */
-    atomic_bool driven;  /* `io` is not NULL, for who has no mutex */
-    ws_session* session; /* NULL: it does not reconnect */
+    atomic_int state;       /* wsState; changed under the mutex */
+    atomic_int waiting;     /* how many waiters there are */
+    atomic_bool wanted;     /* a waiter found the token taken */
+    atomic_bool missed;     /* the I/O thread did */
+    atomic_bool driven;     /* by the I/O thread: of `io`, for who has no mutex */
+    atomic_bool keeping;    /* the I/O thread takes the token, or has it, to stand in for the callers */
+    _Atomic int64_t tended; /* when it was stepped last, ms */
+    ws_session* session;    /* NULL: it does not reconnect */
     ws_fork_listener forks;
     bool torn;             /* a child's copy of what another thread was changing: not to be freed */
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
@@ -76,7 +78,7 @@ struct wsConn {
     ws_close_info close_info;
     ws_error failure;
     ws_waiter* waiters;
-    ws_io_entry* io;                 /* its place with the I/O thread, NULL: its callers drive it */
+    ws_io_entry* io;                 /* its place with the I/O thread, which drives or keeps it; NULL: neither */
     int64_t spent[WS_DIAL_DONE + 1]; /* ns in each phase of opening, the upgrade last */
     wsTlsInfo tls_info;              /* of who looked at it: has the certificate to be freed */
 
@@ -102,9 +104,9 @@ static inline int64_t ws_conn_after(int64_t now, int64_t timeout) {
     return timeout == INT64_MAX ? INT64_MAX : now + timeout;
 }
 
-/* The I/O thread, if there is one here, has something to do: bytes to write, another deadline. With the mutex held. */
+/* The I/O thread, if that drives it, has something to do: bytes to write, another deadline. With the mutex held. */
 static inline void ws_conn_call_driver(wsConn* conn) {
-    if (conn->io) ws_io_call(conn->io);
+    if (conn->driven) ws_io_call(conn->io);
 }
 
 /* Is there something for ws_conn_next? With the token held. (conn_events.c) */

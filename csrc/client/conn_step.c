@@ -164,6 +164,7 @@ static bool step(wsConn* conn, int64_t now, uint32_t budget) {
 }
 
 bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
+    atomic_store_explicit(&conn->tended, now, memory_order_relaxed);
     bool any = step(conn, now, budget);
     if (any) conn->stirred = true;
     return any;

@@ -82,6 +82,12 @@ int32_t ws_inline_turn(wsConn* conn, int64_t deadline, int64_t longest, bool for
 /* Wake every thread that is inside ws_inline_turn. Any thread. */
 void ws_inline_wake(wsConn* conn);
 
+/*
+ * ws_conn_take for who does not wait otherwise: the keeper (below), should it have the token, is waited for, some ms at
+ * most. Better without the GIL.
+ */
+bool ws_inline_take(wsConn* conn);
+
 /* -- the I/O thread: one in a process for all connections that are driven in the background -- */
 
 /*
@@ -94,9 +100,17 @@ void ws_inline_wake(wsConn* conn);
 int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg);
 
 /*
- * Take it back: its callers drive it again. When this returns the thread does not touch it, and on_events is not
- * running and will not be called (within on_events: except this very call). Any thread without the token; nothing to do
- * is fine. wsConnFree does it, too.
+ * Have the I/O thread keep a connection that its callers drive: where they have not stepped it for a quarter of a
+ * second though there was something to do, it stands in. It answers pings, keeps what arrives up to maxBuffer bytes and
+ * sees to deadlines; it opens nothing. Events are valid only as long as the token is held. Unless NULL, on_events(arg)
+ * is called where that has brought anything; it and the result are as for ws_io_add, which may take over from here.
+ */
+int32_t ws_io_keep(wsConn* conn, void (*on_events)(void* arg), void* arg);
+
+/*
+ * Take it back: its callers drive it again, and nobody keeps it. When this returns the thread does not touch it, and
+ * on_events is not running and will not be called (within on_events: except this very call). Any thread without the
+ * token; nothing to do is fine. wsConnFree does it, too.
  */
 void ws_io_remove(wsConn* conn);
 

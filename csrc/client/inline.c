@@ -98,7 +98,7 @@ static int32_t take_turn(wsConn* conn, int64_t deadline, int64_t longest, bool f
     bool any = taken && (driven ? ws_conn_has_events(conn) : take_step(conn, &t, for_events));
     if (taken) ws_conn_release(conn);
     if (any) return now - OVERTIME < deadline ? WS_OK : WS_ERR_RECEIVE_TIMEOUT;
-    if (driven && looks && !taken) {
+    if (looks && !taken && (driven || atomic_load(&conn->keeping))) {
         t.until = now + THREADS_TURN; /* who asks only for what is there must have seen it */
     } else if (now >= deadline) {
         return WS_ERR_RECEIVE_TIMEOUT;
@@ -111,6 +111,16 @@ int32_t ws_inline_turn(wsConn* conn, int64_t deadline, int64_t longest, bool for
     int32_t rc = take_turn(conn, deadline, longest, for_events);
     seen = atomic_load(&conn->news);
     return rc;
+}
+
+bool ws_inline_take(wsConn* conn) {
+    int64_t now = ws_sys_now(), end = now + THREADS_TURN;
+    for (; !ws_conn_take(conn); now = ws_sys_now()) {
+        if (!atomic_load(&conn->keeping) || now >= end) return ws_conn_take(conn);
+        turn t = {.now = now, .until = end};
+        if (wait_joined(conn, &t, false, atomic_load(&conn->news)) == WS_ERR_SYSTEM) return false;
+    }
+    return true;
 }
 
 /* ---- the public steps ---- */

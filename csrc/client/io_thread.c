@@ -11,35 +11,13 @@
 #include <stdlib.h>
 
 #include "client/conn.h"
+#include "client/io_turn.h"
 #include "net/poll.h"
 #include "net/sys.h"
 #include "net/tls_context.h"
 #include "net/wake.h"
 
-enum {
-    TURN_MESSAGES = 256, /* of one connection before the next one's turn ... */
-    TURN_NANOS = 1000000,
-    EVENTS = 256,
-    IDLE = 500,       /* ms without anything until buffers are given back, */
-    IDLE_COARSE = 128 /* rounded up to a multiple of this */
-};
-
-struct ws_io_entry {
-    wsConn* conn;
-    void (*on_events)(void* arg);
-    void* arg;
-    /* guarded by io.mutex */
-    ws_io_entry *previous, *next; /* among all, or next among the dead */
-    ws_io_entry* behind;          /* in the line */
-    bool in_line;
-    bool removed;
-    /* guarded by the connection's mutex */
-    intptr_t fd; /* watched, -1: none */
-    uint32_t wants, generation;
-    /* the thread's */
-    int64_t deadline; /* ms; when to step at the latest */
-    int64_t idle_at;  /* when to give back buffers, INT64_MAX: done */
-};
+enum { EVENTS = 256 };
 
 typedef enum io_state { NOT_STARTED, RUNNING, ENDED /* and to be joined */ } io_state;
 
@@ -143,115 +121,6 @@ static void free_dead(void) {
     }
 }
 
-/* ---- what is watched; with the connection's mutex ---- */
-
-void ws_io_unwatch(ws_io_entry* entry) {
-    if (entry->fd >= 0) ws_poll_remove(io.set, entry->fd);
-    entry->fd = -1;
-}
-
-/* Nothing wanted is nothing watched: a hang-up would be reported all the same, again and again. 0 or -errno. */
-static int set_watch(ws_io_entry* entry, const ws_interest* interest) {
-    uint32_t events =
-        (interest->wants & WS_WANT_READ ? WS_POLL_READ : 0) | (interest->wants & WS_WANT_WRITE ? WS_POLL_WRITE : 0);
-    bool same = entry->fd == interest->fd && entry->generation == interest->generation;
-    if (!same || !events) ws_io_unwatch(entry);
-    if (!events || (same && entry->wants == events)) return 0;
-    int rc =
-        same ? ws_poll_change(io.set, interest->fd, events, entry) : ws_poll_add(io.set, interest->fd, events, entry);
-    if (rc) return rc;
-    entry->fd = interest->fd;
-    entry->generation = interest->generation;
-    entry->wants = events;
-    return 0;
-}
-
-/* Watch what the connection wants now. With its token. */
-static void watch(ws_io_entry* entry) {
-    wsConn* conn = entry->conn;
-    ws_interest interest = {.fd = -1};
-    int rc = 0;
-    ws_conn_interests(conn, &interest, 1);
-    ws_conn_lock(conn);
-    if (conn->io == entry) rc = set_watch(entry, &interest);
-    ws_conn_unlock(conn);
-    if (rc) ws_conn_fail(conn, WS_ERR_SYSTEM, "the system refuses to watch the connection's socket");
-}
-
-/* ---- one connection's turn; with its token ---- */
-
-/* While it is being opened any step may close a descriptor and open another of the same number. */
-static bool step_once(ws_io_entry* entry) {
-    wsConn* conn = entry->conn;
-    if (wsConnState(conn) == WS_STATE_CONNECTING) {
-        ws_conn_lock(conn);
-        ws_io_unwatch(entry);
-        ws_conn_unlock(conn);
-    }
-    return ws_conn_step(conn, ws_sys_now(), 1);
-}
-
-/* Step until there is nothing to do, or others must have their turn: then true. */
-static bool step_on(ws_io_entry* entry, bool* any) {
-    const wsConn* conn = entry->conn;
-    int64_t end = ws_sys_nanos() + TURN_NANOS;
-    uint64_t most = conn->messages_received + TURN_MESSAGES;
-    *any = false;
-    while (step_once(entry)) {
-        *any = true;
-        if (conn->messages_received >= most || ws_sys_nanos() >= end) return true;
-    }
-    return false;
-}
-
-static void give_back(wsConn* conn) {
-    ws_reader_trim(&conn->protocol.reader);
-    ws_conn_lock(conn);
-    ws_writer_trim(&conn->protocol.writer);
-    ws_conn_unlock(conn);
-}
-
-/* When to come again. */
-static void set_deadline(ws_io_entry* entry, bool any) {
-    int64_t now = ws_sys_now();
-    if (any) {
-        entry->idle_at = (now + IDLE + IDLE_COARSE) / IDLE_COARSE * IDLE_COARSE;
-    } else if (now >= entry->idle_at) {
-        give_back(entry->conn);
-        entry->idle_at = INT64_MAX;
-    }
-    int64_t due = ws_conn_next_deadline(entry->conn);
-    entry->deadline = due < entry->idle_at ? due : entry->idle_at;
-    if (entry->deadline < io.earliest) io.earliest = entry->deadline;
-}
-
-/* Or have whoever holds it call us when he lets go. */
-static bool take(wsConn* conn) {
-    if (ws_conn_take(conn)) return true;
-    atomic_store(&conn->missed, true);
-    return ws_conn_take(conn);
-}
-
-/* True: it is closed. */
-static bool have_turn(ws_io_entry* entry) {
-    wsConn* conn = entry->conn;
-    bool any;
-    if (!take(conn)) return false;
-    bool more = step_on(entry, &any);
-    watch(entry);
-    set_deadline(entry, any);
-    bool events = ws_conn_has_events(conn) || ws_session_due(conn);
-    bool ended = conn->ended;
-    ws_conn_release(conn);
-    if (more) {
-        lock_io();
-        line_up(entry);
-        unlock_io();
-    }
-    if (events && entry->on_events) entry->on_events(entry->arg);
-    return ended;
-}
-
 /* ---- begun and ended turns ---- */
 
 static bool begin(ws_io_entry* entry) {
@@ -290,9 +159,11 @@ static void serve_line(size_t length) {
         ws_io_entry* entry = pop_line();
         if (!entry || !begin(entry)) continue;
         unlock_io();
-        bool ended = have_turn(entry);
+        ws_turn turn = ws_io_turn(entry);
         lock_io();
-        if (ended && !entry->removed) { /* if it was removed on this thread, the connection may be gone */
+        if (entry->deadline < io.earliest) io.earliest = entry->deadline;
+        if (turn == WS_TURN_AGAIN) line_up(entry);
+        if (turn == WS_TURN_ENDED && !entry->removed) { /* removed on this thread, the connection may be gone */
             unlock_io();
             let_go(entry);
             lock_io();
@@ -459,10 +330,12 @@ static void prepare(void) {
 
 /* ---- from outside ---- */
 
-static ws_io_entry* new_entry(wsConn* conn, void (*on_events)(void*), void* arg) {
+static ws_io_entry* new_entry(wsConn* conn, bool kept, void (*on_events)(void*), void* arg) {
     ws_io_entry* entry = calloc(1, sizeof *entry);
     if (!entry) return NULL;
     entry->conn = conn;
+    entry->kept = kept;
+    entry->tended = -1;
     entry->on_events = on_events;
     entry->arg = arg;
     entry->fd = -1;
@@ -485,6 +358,7 @@ static int32_t enlist(ws_io_entry* entry) {
     join_ended();
     int32_t rc = io.state == NOT_STARTED ? start_thread() : io.stopping ? WS_ERR_SYSTEM : WS_OK;
     if (rc == WS_OK) {
+        entry->set = io.set;
         link_entry(entry);
         line_up(entry);
         wake_thread();
@@ -493,22 +367,34 @@ static int32_t enlist(ws_io_entry* entry) {
     return rc;
 }
 
-int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg) {
+static int32_t add(wsConn* conn, bool kept, void (*on_events)(void* arg), void* arg) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, prepare);
-    ws_io_entry* entry = new_entry(conn, on_events, arg);
+    ws_io_entry* entry = new_entry(conn, kept, on_events, arg);
     if (!entry) return WS_ERR_MEMORY;
     await_stopped();
     ws_conn_lock(conn);
     int32_t rc = conn->io ? WS_ERR_STATE : enlist(entry);
     if (rc == WS_OK) {
         conn->io = entry;
-        conn->driven = true;
+        conn->driven = !kept;
         ws_conn_wake_waiters(conn); /* they need not drive any more */
     }
     ws_conn_unlock(conn);
     if (rc != WS_OK) free(entry);
     return rc;
+}
+
+int32_t ws_io_keep(wsConn* conn, void (*on_events)(void* arg), void* arg) {
+    return add(conn, true, on_events, arg);
+}
+
+int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg) {
+    ws_conn_lock(conn);
+    bool kept = conn->io && conn->io->kept;
+    ws_conn_unlock(conn);
+    if (kept) ws_io_remove(conn);
+    return add(conn, false, on_events, arg);
 }
 
 /* Take the entry away from the connection. */

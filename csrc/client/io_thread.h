@@ -1,6 +1,7 @@
 /*
- * The second driver: one thread that steps many connections, whatever their callers are busy with. ws_io_add,
- * ws_io_remove and ws_io_stop are in engine.h; this is what a connection asks of its driver.
+ * The second driver: one thread that steps many connections, whatever their callers are busy with; and the keeper of
+ * those that their callers drive. ws_io_add, ws_io_keep, ws_io_remove and ws_io_stop are in engine.h; this is what a
+ * connection asks of its driver.
  */
 #ifndef WS_CLIENT_IO_THREAD_H
 #define WS_CLIENT_IO_THREAD_H

@@ -100,6 +100,9 @@ class WSClient:
     def calling(self) -> bool:
         """Whether this thread is the dispatcher, in a callback of this connection."""
 
+    def keep(self) -> None:
+        """Have the I/O thread stand in for callers that are busy elsewhere, from now on."""
+
     def drive(self, connection: object) -> None:
         """Have the I/O thread drive the connection from now on; ``recv`` takes what it has read."""
 

@@ -147,6 +147,8 @@ def connect(
         handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
     elif driven:
         handle.drive(connection)
+    else:
+        handle.keep()
     return connection
 
 

@@ -173,6 +173,7 @@ class WSClient(ChatClient):
                 self._reconnecting = Connection(handle, options, session=self._session)
                 self._tend = look_after(handle, options, self._session, self._reconnecting)
             open_handle(handle, options)
+            handle.keep()
             handle.set_on_message(self._deliver)
             if not self._session:
                 handle.send(announcement(self._username))
