@@ -154,13 +154,18 @@ static void await_token(const Client& client) {
     stay_if_given_up();
 }
 
+static size_t most_at_once(const Client& client) {
+    size_t most = client.on_messages.is_none() ? batch_size(client) : TURN_MESSAGES;
+    return std::min(client.max_queue, most);
+}
+
 // How many events were handed out; 0: there is nothing.
 static size_t serve_batch(Client& client) {
     wsEvent events[TURN_MESSAGES];
     for (;;) {
         Token token(client.conn);
         if (token) {
-            size_t count = ws_conn_next(client.conn, events, std::min<size_t>(client.max_queue, TURN_MESSAGES));
+            size_t count = ws_conn_next(client.conn, events, most_at_once(client));
             if (count) client.on_batch(Batch{events, count, [&token] { token.release(); }});
             return count;
         }

@@ -31,8 +31,9 @@ static void note_how_busy(Client& client) {
 // Make objects of what has arrived, up to a batch: somebody is waiting for it.
 static void take_batch(Client& client) {
     wsEvent events[BATCH];
-    while (client.undelivered.size() < BATCH) {
-        size_t count = unlocked_if_busy(client, [&] { return ws_conn_next(client.conn, events, BATCH); });
+    size_t most = batch_size(client);
+    while (client.undelivered.size() < most) {
+        size_t count = unlocked_if_busy(client, [&] { return ws_conn_next(client.conn, events, most); });
         if (count == 0) return;
         for (size_t i = 0; i < count; i++) {
             if (!is_message(events[i])) continue;

@@ -194,7 +194,7 @@ static bool pump(Client& client, size_t* handed, bool* end) {
     wsEvent events[BATCH];
     Token token(client.conn);
     if (!token) return false;
-    size_t count = ws_conn_next(client.conn, events, BATCH);
+    size_t count = ws_conn_next(client.conn, events, batch_size(client));
     *handed += static_cast<size_t>(std::count_if(events, events + count, is_message));
     *end = count == 0 && client.closed();
     if (count) hand_over(client, Batch{events, count, [&token] { token.release(); }});

@@ -58,8 +58,9 @@ template <auto member> static void set_limit(Options& options, py::handle value,
     options.engine.*member = limit<Number>(value, name);
 }
 
-static void set_max_size(Options& options, py::handle value, const char* name) {
-    options.engine.maxSize = value.is_none() ? UINT64_MAX : limit<uint64_t>(value, name);
+template <auto member> static void set_limit_or_none(Options& options, py::handle value, const char* name) {
+    using Number = std::remove_reference_t<decltype(options.engine.*member)>;
+    options.engine.*member = value.is_none() ? std::numeric_limits<Number>::max() : limit<Number>(value, name);
 }
 
 static void set_headers(Options& options, py::handle value, const char* name) {
@@ -200,10 +201,14 @@ static const Setters setters{
      }},
     {"write_timeout",
      [](Options& options, py::handle value, const char* name) { options.timeouts.write = timeout(value, name); }},
-    {"max_size", set_max_size},
+    {"max_size", set_limit_or_none<&wsOptions::maxSize>},
     {"max_fragments", set_limit<&wsOptions::maxFragments>},
     {"max_head", set_limit<&wsOptions::maxHead>},
     {"write_limit", set_limit<&wsOptions::writeLimit>},
+    {"max_queue", set_limit_or_none<&wsOptions::maxQueue>},
+    {"max_buffer", set_limit<&wsOptions::maxBuffer>},
+    {"queue_policy", [](Options& options, py::handle value,
+                        const char* name) { options.engine.queuePolicy = as<int32_t>(value, name); }},
     {"deflate", set_deflate},
     {"tls", set_tls<&wsOptions::tls>},
     {"server_hostname", set_text<&wsOptions::serverHostname>},

@@ -8,6 +8,10 @@ enum {
     AHEAD = 64,  // messages that are made into objects when one is asked for
 };
 
+inline size_t batch_size(const Client& client) {
+    return ws_conn_drops(client.conn) ? 1 : BATCH;
+}
+
 inline bool is_message(const wsEvent& event) {
     return event.type == WS_EVENT_TEXT || event.type == WS_EVENT_BINARY;
 }

@@ -113,7 +113,7 @@ static bool digest(wsConn* conn, const ws_event* event, wsEvent* out) {
 /* ---- handing out ---- */
 
 static bool inbox_full(const wsConn* conn) {
-    return conn->inbox.bytes >= conn->settings.max_buffer;
+    return !conn->settings.drop_oldest && conn->inbox.bytes >= conn->settings.max_buffer;
 }
 
 static void closed_event(wsConn* conn, wsEvent* out) {
@@ -161,10 +161,15 @@ bool ws_conn_has_events(const wsConn* conn) {
     return conn->inbox.first || conn->unparsed || conn->close_pending;
 }
 
+bool ws_conn_drops(const wsConn* conn) {
+    return conn->settings.drop_oldest;
+}
+
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     size_t n = 0;
     ws_inbox_forget(&conn->inbox);
     if (conn->session && ws_session_holds_back(conn)) return 0;
+    if (conn->settings.drop_oldest) ws_conn_spill(conn, false); /* the newest that are here count, read or parsed */
     if (inbox_full(conn)) there_will_be_room(conn);
     while (n < max && ws_inbox_pop(&conn->inbox, &out[n])) {
         n++;
@@ -183,6 +188,16 @@ bool ws_conn_wants_bytes(const wsConn* conn) {
     return !inbox_full(conn) || (conn->state == WS_STATE_CLOSING && !conn->session);
 }
 
+/* The newest message stays, however big. */
+static void drop_surplus(wsConn* conn) {
+    const ws_settings* settings = &conn->settings;
+    const ws_inbox* inbox = &conn->inbox;
+    while (inbox->messages > settings->max_queue || (inbox->messages > 1 && inbox->bytes > settings->max_buffer)) {
+        ws_inbox_drop(&conn->inbox);
+        count(&conn->messages_dropped, 1);
+    }
+}
+
 /* Keep a message for later. What is surplus while closing is dropped: nobody may ask any more. */
 static int32_t keep(wsConn* conn, const wsEvent* event) {
     if (event->type == WS_EVENT_PING || event->type == WS_EVENT_PONG) return WS_OK;
@@ -191,7 +206,9 @@ static int32_t keep(wsConn* conn, const wsEvent* event) {
         return WS_OK;
     }
     conn->stirred = true;
-    return ws_inbox_push(&conn->inbox, event);
+    int32_t rc = ws_inbox_push(&conn->inbox, event);
+    if (conn->settings.drop_oldest) drop_surplus(conn);
+    return rc;
 }
 
 bool ws_conn_spill(wsConn* conn, bool all) {

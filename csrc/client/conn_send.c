@@ -129,7 +129,8 @@ int32_t ws_conn_post(wsConn* conn, int32_t type, const void* data, size_t length
 
 int32_t ws_conn_send(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket) {
     ws_conn_lock(conn);
-    int32_t rc = conn->driven ? post(conn, type, data, length, ticket) : send_now(conn, type, data, length, WHOLE, ticket);
+    int32_t rc =
+        conn->driven ? post(conn, type, data, length, ticket) : send_now(conn, type, data, length, WHOLE, ticket);
     ws_conn_unlock(conn);
     return rc;
 }

@@ -68,6 +68,10 @@ bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget);
  */
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max);
 
+/* Does it drop what is not asked for in time (WS_QUEUE_DROP_OLDEST)? Then who asks for more than he needs gets it old.
+ */
+bool ws_conn_drops(const wsConn* conn);
+
 /* -- the inline driver: the calling thread does the work itself -- */
 
 /*

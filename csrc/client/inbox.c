@@ -59,6 +59,20 @@ bool ws_inbox_pop(ws_inbox* inbox, wsEvent* event) {
     return true;
 }
 
+bool ws_inbox_drop(ws_inbox* inbox) {
+    ws_inbox_item *before = NULL, *item = inbox->first;
+    while (item && !is_message(&item->event)) {
+        before = item;
+        item = item->next;
+    }
+    if (!item) return false;
+    *(before ? &before->next : &inbox->first) = item->next;
+    if (inbox->last == item) inbox->last = before;
+    discount(inbox, &item->event);
+    free(item);
+    return true;
+}
+
 static void free_items(ws_inbox_item* item) {
     while (item) {
         ws_inbox_item* next = item->next;

@@ -21,6 +21,9 @@ int32_t ws_inbox_push(ws_inbox* inbox, const wsEvent* event);
 /* Take the oldest out: true if there was one. Its data is valid until ws_inbox_forget. */
 bool ws_inbox_pop(ws_inbox* inbox, wsEvent* event);
 
+/* Throw away the oldest message that waits: true if there was one. */
+bool ws_inbox_drop(ws_inbox* inbox);
+
 /* Move all that waits in another to the end; what that has handed out is forgotten. */
 void ws_inbox_append(ws_inbox* inbox, ws_inbox* from);
 

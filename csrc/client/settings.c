@@ -12,6 +12,16 @@ static int64_t timeout_or(int64_t ms, int64_t fallback) {
     return ms < 0 ? INT64_MAX : ms == 0 ? fallback : ms;
 }
 
+static int32_t read_queue(ws_settings* settings, const wsOptions* options, ws_error* error) {
+    if (options->queuePolicy != WS_QUEUE_BLOCK && options->queuePolicy != WS_QUEUE_DROP_OLDEST) {
+        return ws_error_set(error, WS_ERR_ARGUMENT, "queuePolicy must be one of WS_QUEUE_...");
+    }
+    settings->drop_oldest = options->queuePolicy == WS_QUEUE_DROP_OLDEST;
+    settings->max_queue = options->maxQueue ? options->maxQueue : 16;
+    settings->max_buffer = options->maxBuffer ? options->maxBuffer : (size_t)16 << 20;
+    return WS_OK;
+}
+
 static void read_limits(ws_settings* settings, const wsOptions* options) {
     settings->open_timeout = timeout_or(options->openTimeout, 10000);
     settings->close_timeout = timeout_or(options->closeTimeout, 10000);
@@ -19,7 +29,6 @@ static void read_limits(ws_settings* settings, const wsOptions* options) {
     settings->keepalive.timeout = timeout_or(options->pingTimeout, 20000);
     settings->max_redirects = options->maxRedirects < 0 ? 0 : options->maxRedirects ? options->maxRedirects : 10;
     settings->write_limit = options->writeLimit ? options->writeLimit : 32768;
-    settings->max_buffer = options->maxBuffer ? options->maxBuffer : (size_t)16 << 20;
     settings->limits.max_size = options->maxSize ? options->maxSize : (uint64_t)1 << 20;
     settings->limits.max_fragments = options->maxFragments ? options->maxFragments : 131072;
     settings->limits.max_head = options->maxHead ? options->maxHead : 65536;
@@ -156,7 +165,8 @@ int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_err
     if (!rc) rc = ws_url_parse(&settings->url, options->url, error);
     if (rc) return rc;
     read_limits(settings, options);
-    rc = read_deflate(settings, &options->deflate, error);
+    rc = read_queue(settings, options, error);
+    if (!rc) rc = read_deflate(settings, &options->deflate, error);
     if (rc) return rc;
     if (!copy_request(settings, options) || !copy_socket(settings, options)) {
         return ws_error_set(error, WS_ERR_MEMORY, "no memory for the options");

@@ -15,6 +15,8 @@ typedef struct ws_settings {
     ws_keepalive_terms keepalive;
     size_t write_limit;
     size_t max_buffer;
+    bool drop_oldest; /* else reading stops */
+    size_t max_queue; /* messages, if it does */
     ws_limits limits;
     ws_deflate_terms deflate; /* what request.deflate points to if it is offered */
     size_t compress_threshold;

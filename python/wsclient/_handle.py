@@ -98,6 +98,10 @@ class CoreOptions(TypedDict, total=False):
     max_fragments: int
     max_head: int
     write_limit: int
+    max_queue: int | None
+    max_buffer: int
+    queue_policy: int
+    """0: block, 1: drop the oldest."""
     deflate: tuple[int, int, bool, bool, int] | None
     """Window bits of server and client, "no context takeover" of both, the threshold; ``None``: not offered."""
     tls: CoreTLS
@@ -167,6 +171,9 @@ def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str
         max_fragments=options.max_fragments,
         max_head=options.max_head,
         write_limit=options.write_limit,
+        max_queue=options.max_queue,
+        max_buffer=options.max_buffer,
+        queue_policy=int(options.queue_policy == "drop_oldest"),
         deflate=_deflate(options.compression),
         tls=_tls(options.tls or TLSOptions(), secure),
         server_hostname=None if options.server_hostname is None else _ascii_host(options.server_hostname),

@@ -23,7 +23,16 @@ from .exceptions import (
     WebSocketException,
 )
 from .models import CloseInfo, Data, MessageEvent, State
-from .options import USER_AGENT, BearerToken, ClientOptions, Cookies, DeflateOptions, HeadersLike, SocketOptions
+from .options import (
+    USER_AGENT,
+    BearerToken,
+    ClientOptions,
+    Cookies,
+    DeflateOptions,
+    HeadersLike,
+    QueuePolicy,
+    SocketOptions,
+)
 from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions
 
@@ -56,6 +65,8 @@ def connect(
     max_head: int = 65536,
     write_limit: int = 32768,
     max_queue: int | None = 16,
+    max_buffer: int = 2**24,
+    queue_policy: QueuePolicy = "block",
     compression: Literal["deflate"] | DeflateOptions | None = "deflate",
     tls: TLSOptions | None = None,
     server_hostname: str | None = None,
@@ -124,6 +135,8 @@ def connect(
         max_head=max_head,
         write_limit=write_limit,
         max_queue=max_queue,
+        max_buffer=max_buffer,
+        queue_policy=queue_policy,
         compression=compression,
         tls=tls,
         server_hostname=server_hostname,

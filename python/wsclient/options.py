@@ -30,6 +30,9 @@ Cookies: TypeAlias = Mapping[str, str] | CookieJar
 BearerToken: TypeAlias = str | Callable[[], str]
 """A token, or what is asked for one at each attempt to connect."""
 
+QueuePolicy: TypeAlias = Literal["block", "drop_oldest"]
+"""What becomes of messages that nobody receives; see docs/options.md."""
+
 USER_AGENT = f"Python/{'.'.join(platform.python_version_tuple()[:2])} wsclient/{__version__}"
 
 
@@ -101,7 +104,11 @@ class ClientOptions:
     write_limit: int = 32768
     """Bytes waiting to be written beyond which sending waits."""
     max_queue: int | None = 16
-    """Messages handed to callbacks at a time; more wait in the engine, up to 16 MiB. ``None``: no limit."""
+    """Messages handed to callbacks at a time, and kept with ``queue_policy="drop_oldest"``. ``None``: no limit."""
+    max_buffer: int = 2**24
+    """Bytes of messages that wait to be received, bookkeeping included, at most."""
+    queue_policy: QueuePolicy = "block"
+    """When no more may wait: ``"block"`` reads no more, ``"drop_oldest"`` drops what has waited longest."""
     compression: Literal["deflate"] | DeflateOptions | None = "deflate"
     """Offer compression by permessage-deflate (RFC 7692), on the terms of :class:`DeflateOptions`; ``None``: do not."""
     tls: TLSOptions | None = None
@@ -144,6 +151,8 @@ class ClientOptions:
         check_count("write_limit", self.write_limit, 2**32)
         if self.max_queue is not None:
             check_count("max_queue", self.max_queue, 2**32)
+        check_count("max_buffer", self.max_buffer, 2**63)
+        _check_queue_policy(self.queue_policy)
         _check_compression(self.compression)
         check_tls("tls", self.tls)
         check_tls("proxy_tls", self.proxy_tls)
@@ -186,6 +195,13 @@ def _check_subprotocols(value: object) -> None:
     for item in cast("Sequence[object]", items):
         if not isinstance(item, str):
             raise TypeError(f"subprotocols must be str, not {type(item).__name__}")
+
+
+def _check_queue_policy(value: object) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"queue_policy must be a str, not {type(value).__name__}")
+    if value not in ("block", "drop_oldest"):
+        raise ValueError('queue_policy must be "block" or "drop_oldest"')
 
 
 def _check_compression(value: object) -> None:

@@ -38,6 +38,7 @@ from .options import (
     Cookies,
     DeflateOptions,
     HeadersLike,
+    QueuePolicy,
     SocketOptions,
 )
 from .reconnect import ReconnectPolicy
@@ -87,6 +88,8 @@ class WSClient(ChatClient):
         max_head: int = 65536,
         write_limit: int = 32768,
         max_queue: int | None = 16,
+        max_buffer: int = 2**24,
+        queue_policy: QueuePolicy = "block",
         compression: Literal["deflate"] | DeflateOptions | None = "deflate",
         tls: TLSOptions | None = None,
         server_hostname: str | None = None,
@@ -116,6 +119,8 @@ class WSClient(ChatClient):
             max_head=max_head,
             write_limit=write_limit,
             max_queue=max_queue,
+            max_buffer=max_buffer,
+            queue_policy=queue_policy,
             compression=compression,
             tls=tls,
             server_hostname=server_hostname,

@@ -221,6 +221,9 @@ TEST(bad_options_are_refused) {
     assert_int_equal(wsConnNew(&options, &conn), WS_ERR_ARGUMENT);
     options.headers = &(wsHeader){"X", "a\r\nY: b"};
     assert_int_equal(wsConnNew(&options, &conn), WS_ERR_ARGUMENT);
+    options.headerCount = 0;
+    options.queuePolicy = 7;
+    assert_int_equal(wsConnNew(&options, &conn), WS_ERR_ARGUMENT);
     assert_int_equal(wsConnNew(&options, NULL), WS_ERR_ARGUMENT);
     wsConnFree(NULL);
 }
@@ -314,6 +317,73 @@ TEST(what_is_not_asked_for_is_bounded_and_kept) {
         assert_int_equal(expect(r.conn, WS_EVENT_TEXT).length, SIZE);
     }
     ws_buf_free(&flood);
+    stop(&r);
+}
+
+TEST(a_peer_is_not_given_up_while_its_words_are_not_read) {
+    enum { HOUR = 3600000 };
+    rig r;
+    open_rig(&r, (wsOptions){.maxBuffer = 1, .pingInterval = 1000, .pingTimeout = 1000});
+    say_frame(&r, FIN | WS_OPCODE_TEXT, "one");
+    while (wsConnWants(r.conn) & WS_WANT_READ) {
+        wsConnWait(r.conn, DEADLINE);
+    }
+    int64_t later = wsNow() + HOUR;
+    assert_int_equal(wsConnTimeout(r.conn, wsNow()), 0); /* there is something to be asked for: no deadline */
+    assert_int_equal(wsConnStep(r.conn, later), WS_OK);
+    assert_int_equal(wsConnState(r.conn), WS_STATE_OPEN);
+    wsEvent event;
+    assert_int_equal(wsConnNext(r.conn, &event), 1);
+    assert_data(&event, "one");
+    assert_int_equal(wsConnTimeout(r.conn, later), 0);
+    assert_int_equal(wsConnStep(r.conn, later), WS_OK); /* silent for an hour, and pinged only now */
+    assert_int_equal(wsConnState(r.conn), WS_STATE_OPEN);
+    assert_int_equal(wsConnStep(r.conn, later + 999), WS_OK);
+    assert_int_equal(wsConnState(r.conn), WS_STATE_OPEN);
+    assert_int_equal(wsConnStep(r.conn, later + 1000), WS_OK);
+    event = expect(r.conn, WS_EVENT_CLOSED);
+    assert_int_equal(event.error, WS_ERR_PING_TIMEOUT);
+    stop(&r);
+}
+
+/* The peer says the numbers from 0, in messages of four digits, until they are read up to the last. */
+static void count_to(rig* r, int last) {
+    ws_counters counters;
+    int64_t end = wsNow() + DEADLINE;
+    for (int i = 0; i < last; i++) {
+        char digits[16];
+        snprintf(digits, sizeof digits, "%04d", i);
+        say_frame(r, FIN | WS_OPCODE_TEXT, digits);
+    }
+    do {
+        assert_true(wsNow() < end);
+        wsConnWait(r->conn, 10);
+        ws_conn_counters(r->conn, &counters);
+    } while (counters.messages_received < (uint64_t)last);
+}
+
+TEST(of_what_is_not_asked_for_the_newest_are_kept) {
+    rig r;
+    open_rig(&r, (wsOptions){.queuePolicy = WS_QUEUE_DROP_OLDEST, .maxQueue = 3});
+    count_to(&r, 1000);
+    assert_true(wsConnWants(r.conn) & WS_WANT_READ);
+    wsEvent event = expect(r.conn, WS_EVENT_TEXT);
+    assert_data(&event, "0997");
+    event = expect(r.conn, WS_EVENT_TEXT);
+    assert_data(&event, "0998");
+    ws_counters counters;
+    ws_conn_counters(r.conn, &counters);
+    assert_int_equal(counters.messages_dropped, 997);
+    assert_int_equal(counters.messages_waiting, 1);
+    stop(&r);
+}
+
+TEST(of_what_is_too_much_the_newest_is_kept) {
+    rig r;
+    open_rig(&r, (wsOptions){.queuePolicy = WS_QUEUE_DROP_OLDEST, .maxBuffer = 1});
+    count_to(&r, 10);
+    wsEvent event = expect(r.conn, WS_EVENT_TEXT);
+    assert_data(&event, "0009");
     stop(&r);
 }
 
@@ -625,6 +695,9 @@ int main(void) {
         cmocka_unit_test(a_flow_cut_at_every_byte_gives_the_same_events),
         cmocka_unit_test(pings_are_answered_though_nobody_asks_for_events),
         cmocka_unit_test(what_is_not_asked_for_is_bounded_and_kept),
+        cmocka_unit_test(a_peer_is_not_given_up_while_its_words_are_not_read),
+        cmocka_unit_test(of_what_is_not_asked_for_the_newest_are_kept),
+        cmocka_unit_test(of_what_is_too_much_the_newest_is_kept),
         cmocka_unit_test(a_message_over_the_limit_closes_with_1009_and_both_figures),
         cmocka_unit_test(sending_stops_at_the_limit_and_loses_nothing),
         cmocka_unit_test(a_message_can_be_taken_back_until_it_is_on_its_way),

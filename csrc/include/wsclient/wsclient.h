@@ -220,10 +220,6 @@ typedef struct wsSocketOption {
     size_t length;
 } wsSocketOption;
 
-/*
- * How to connect. Set `size` to sizeof(wsOptions), zero the rest: zero means the default everywhere. The strings
- * need to live only until wsConnNew returns.
- */
 /* A message that is lent. */
 typedef struct wsMessage {
     int32_t type; /* WS_TEXT or WS_BINARY */
@@ -261,6 +257,16 @@ enum {
 
 enum { WS_ANSWER_NO = 0, WS_ANSWER_YES = 1, WS_ANSWER_NONE = 2 /* WS_ASK_RETRY: as without asking */ };
 
+/* What becomes of messages that nobody asks for. */
+enum {
+    WS_QUEUE_BLOCK = 0,      /* no more is read, and so no ping answered and no pong missed */
+    WS_QUEUE_DROP_OLDEST = 1 /* those that came first are dropped, and counted; reading goes on */
+};
+
+/*
+ * How to connect. Set `size` to sizeof(wsOptions), zero the rest: zero means the default everywhere. The strings
+ * need to live only until wsConnNew returns.
+ */
 typedef struct wsOptions {
     size_t size;
     const char* url;         /* ws[s]://host[:port][/path][?query]; required */
@@ -276,7 +282,9 @@ typedef struct wsOptions {
     uint32_t maxFragments; /* frames of a message received; 131072 */
     uint32_t maxHead;      /* bytes of the HTTP answer's head; 65536 */
     size_t writeLimit;     /* bytes waiting to be written beyond which sending waits; 32768 */
-    size_t maxBuffer;      /* bytes received and not yet asked for beyond which reading stops; 16 MiB */
+    size_t maxBuffer;      /* bytes received and not yet asked for, more than which are not kept; 16 MiB */
+    int32_t queuePolicy;   /* WS_QUEUE_...: what happens then */
+    size_t maxQueue;       /* WS_QUEUE_DROP_OLDEST: messages received and not yet asked for that are kept, too; 16 */
     wsDeflate deflate;
     wsTls tls;
     const char* serverHostname; /* name to verify and to send as SNI; NULL: the URL's host */
