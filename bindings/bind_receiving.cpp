@@ -64,16 +64,18 @@ static bool pop(Client& client, const std::optional<bool>& decode, Delivery* out
     return true;
 }
 
-// Several at once, so that the next calls need no token; but what on_open leaves is for others. Texts are made bytes if
+// Several at once, so that the next calls need no token; but what on_open leaves is for others, and what waits in a
+// queue that drops may yet be dropped. Texts are made bytes if
 // that is what is wanted; whether bytes are text only the one who asks for one of them is told.
 Found take_in(Client& client, const std::optional<bool>& decode) {
     const std::optional<bool> as = decode == false ? decode : std::nullopt;
+    const size_t most = client.ahead || ws_conn_drops(client.conn) ? 1 : AHEAD;
     wsEvent events[AHEAD];
     std::vector<Delivery> found;
     Ahead scope(client);
     Token token(client.conn);
     if (!token) return Found::nothing;
-    while (size_t count = ws_conn_next(client.conn, events, client.ahead ? 1 : AHEAD)) {
+    while (size_t count = ws_conn_next(client.conn, events, most)) {
         for (size_t i = 0; i < count; i++) {
             if (is_message(events[i])) found.push_back({to_python(events[i], as), events[i].received});
         }
