@@ -303,7 +303,7 @@ def test_what_a_loop_cannot_do_costs_the_connection(unable: str) -> None:
             loop.set_exception_handler(lambda _, context: wrong.append(context["exception"]))
             if unable == "write":
                 with pytest.raises(NotImplementedError):
-                    connection.send_nowait(bytes(30_000_000))
+                    await connection.send(bytes(30_000_000))
             go.set()
             with pytest.raises(ConnectionClosed):
                 await receiver
