@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick soak clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick soak keeper clean
 
 all:
 	@scripts/setup.sh c
@@ -77,6 +77,11 @@ mutate: setup
 soak: python c-server
 	@$(VENV)/python scripts/soak.py messages
 	@$(VENV)/python scripts/soak.py reconnects
+
+# Programs that are busy for 20 s at a time keep their connections. See docs/testing.md.
+BUSY ?= 20
+keeper: python
+	@WS_BUSY_SECONDS=$(BUSY) $(VENV)/pytest -rP tests/test_keeper.py
 
 # The Autobahn testsuite against client and server: CASES are "all", which takes many minutes, or a "sample". docs/compliance.md
 CASES ?= all
