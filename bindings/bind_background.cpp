@@ -16,6 +16,12 @@ enum { TURN_MESSAGES = 256, TURN_MS = 1 }; // of one connection before the next 
 
 // ---- calling
 
+// Is somebody called for what arrives? If not, it waits.
+static bool is_heard(const Background& background) {
+    const Client& client = *background.client;
+    return background.shared ? client.on_delivery.filled() : static_cast<bool>(client.on_batch);
+}
+
 // callable(connection, argument), or without the argument if that is NULL. Takes the reference to it.
 static void call(Client& client, const py::object& callable, PyObject* connection, PyObject* argument) {
     if (callable.is_none()) {
@@ -81,10 +87,14 @@ static PyObject* take_list(const std::vector<Item>& items, size_t* at) {
     return list;
 }
 
-// As listen calls it: on_message(message, received).
+// As listen calls it: on_message(message, received). Without anybody to call it is left.
 static void call_as_listen(Client& client, PyObject* connection, const Item& item) {
-    PyObject* arguments[] = {nullptr, item.message, PyFloat_FromDouble(item.received)};
     PyObject *result = nullptr, *callable = client.on_delivery.get().release().ptr();
+    if (callable == Py_None) {
+        Py_DECREF(callable);
+        return leave(client, item);
+    }
+    PyObject* arguments[] = {nullptr, item.message, PyFloat_FromDouble(item.received)};
     if (arguments[2]) {
         size_t count = 2 | PY_VECTORCALL_ARGUMENTS_OFFSET;
         result = PyObject_Vectorcall(callable, arguments + 1, count, nullptr);
@@ -120,12 +130,12 @@ static void end_with_close(Client& client, PyObject* connection) {
     ws_inline_wake(client.conn); // who waits for the last callback
 }
 
-// The callables stay what they are while the connection lives. What comes behind something that was left waits, too.
+// What comes behind something that was left waits, too.
 static void hand_out_items(Client& client, const std::vector<Item>& items, PyObject* connection) {
     for (size_t at = 0; at < items.size();) {
         if (client.background()->dispatcher->stopping) {
             Py_XDECREF(items[at++].message);
-        } else if (items[at].message && (client.background()->held || !client.undelivered.empty())) {
+        } else if (items[at].message && !client.undelivered.empty()) {
             leave(client, items[at++]);
         } else if (items[at].message) {
             call_for_messages(client, items, &at, connection);
@@ -185,8 +195,9 @@ static void tend(Client& client) {
 
 static bool serve_for_a_while(Client& client) {
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(TURN_MS);
+    const Background& background = *client.background();
     for (size_t served = 0; served < TURN_MESSAGES && std::chrono::steady_clock::now() < end;) {
-        size_t count = client.background()->dispatcher->stopping ? 0 : serve_batch(client);
+        size_t count = background.dispatcher->stopping || !is_heard(background) ? 0 : serve_batch(client);
         if (count == 0) return false;
         served += count;
     }
@@ -206,7 +217,7 @@ static bool serve_shared(Client& client, PyObject* connection) {
 
 static bool serve_client(Client& client, PyObject* connection) {
     tend(client);
-    if (!client.on_batch || client.background()->held) return false;
+    if (!is_heard(*client.background())) return false;
     return client.background()->shared ? serve_shared(client, connection) : serve_for_a_while(client);
 }
 
@@ -275,7 +286,6 @@ static void enter_background(Client& client, const py::object& connection, bool 
         raise_error(client, WS_ERR_SYSTEM, "there is no thread to be had for the callbacks");
     }
     background->entered = true;
-    background->held = shared;
     background->refer(connection);
     client.driven_by.store(background.get(), std::memory_order_release);
 }
@@ -290,7 +300,7 @@ void leave_background(Client& client) {
 
 static void on_events(void* arg) {
     auto background = static_cast<Background*>(arg);
-    if (!background->held || ws_session_due(background->client->conn)) background->ready();
+    if (is_heard(*background) || ws_session_due(background->client->conn)) background->ready();
 }
 
 // Without callbacks; one that reconnects may have something to say all the same.
@@ -333,13 +343,7 @@ static void listen_aside(const py::object& self, const py::object& on_close, con
         leave_background(client); // listen is as it was
         throw;
     }
-}
-
-static void hold(Client& client, bool held) {
-    Background* background = client.background();
-    if (!background) return;
-    background->held = held;
-    if (!held) background->ready();
+    client.background()->ready(); // listen may have left something
 }
 
 // The end of the callbacks: of a closed connection, not from within one.
@@ -348,10 +352,10 @@ static bool await_callbacks(Client& client, std::optional<double> timeout) {
     if (!background || background->dispatcher->is_here()) return true;
     auto over = [&] {
         if (background->dispatcher->stopping) return true;
-        return (!background->entered || background->held) && !background->at_work;
+        return (!background->entered || !is_heard(*background)) && !background->at_work;
     };
     bool in_time = client.wait_until(over, deadline_after(timeout));
-    if (background->held) leave_dispatcher(*background);
+    if (!is_heard(*background)) leave_dispatcher(*background);
     return in_time;
 }
 
@@ -370,8 +374,7 @@ void bind_background(ClientClass& client) {
                "Have the I/O thread drive the connection, and the dispatcher call back.");
     client.def(
         "listen_aside", &listen_aside, py::arg("on_close"), py::arg("on_raise"), py::arg("max_queue"),
-        "Have the I/O thread drive the connection, and the dispatcher, once it is not held, do what listen does.");
-    client.def("hold", &hold, py::arg("held"), "Have what arrives wait, or the dispatcher hand it out.");
+        "Have the I/O thread drive the connection, and the dispatcher do what listen does while there is a callback.");
     client.def("await_callbacks", &await_callbacks, py::arg("timeout") = py::none(),
                "Wait for the last callback of a closed connection.");
     client.def_property_readonly("calling",

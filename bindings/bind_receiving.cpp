@@ -223,6 +223,7 @@ static size_t listen_to(Client& client, std::optional<double> timeout) {
 
 static void set_on_message(Client& client, const std::optional<py::function>& callback) {
     client.on_delivery.exchange(callback ? py::object(*callback) : py::none());
+    if (callback && takes_turns(client)) client.background()->ready(); // for what has waited
 }
 
 static void wake(Client& client) {

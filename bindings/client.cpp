@@ -57,6 +57,11 @@ py::object Slot::get() const {
     return object;
 }
 
+bool Slot::filled() const {
+    std::lock_guard lock(mutex);
+    return object.ptr() != Py_None;
+}
+
 py::object Slot::exchange(py::object next) {
     std::lock_guard lock(mutex);
     std::swap(object, next);

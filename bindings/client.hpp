@@ -57,6 +57,7 @@ class Deliveries {
 class Slot {
   public:
     py::object get() const;
+    bool filled() const;                               // with something other than None. Without the GIL, too
     py::object exchange(py::object next);              // what was there, whose end may be anybody's code
     PyObject* visited() const { return object.ptr(); } // for the garbage collector, which is alone
 

@@ -15,7 +15,6 @@ struct Background : std::enable_shared_from_this<Background> {
     Client* const client; // as long as the connection is there
     Dispatcher* const dispatcher;
     const bool shared;                // others may receive between the dispatcher's turns
-    std::atomic<bool> held{false};    // nothing is to be called for now: what arrives waits
     std::atomic<bool> at_work{false}; // it has its turn
     std::atomic<bool> entered{true};  // counted among the dispatcher's users
     bool queued = false;              // the dispatcher's

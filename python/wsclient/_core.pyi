@@ -86,12 +86,9 @@ class WSClient:
     ) -> None:
         """Have the I/O thread drive the connection, and the dispatcher do what ``listen`` does, between its calls.
 
-        ``on_close`` is called after the last message, ``on_raise`` with what the callback raised. It is ``held`` at
-        first.
+        ``on_close`` is called after the last message, ``on_raise`` with what the callback raised. Without a callback
+        what arrives waits for one, or for ``listen`` or ``recv``.
         """
-
-    def hold(self, held: bool) -> None:
-        """Have what arrives wait for ``listen`` or ``recv``, or have the dispatcher hand it out again."""
 
     def await_callbacks(self, timeout: float | None = None) -> bool:
         """Wait for the end of the last callback of a closed connection. On the dispatcher it does nothing."""

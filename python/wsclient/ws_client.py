@@ -13,6 +13,7 @@ if __name__ == "__main__":
     runpy.run_module("wsclient", run_name="__main__")
 
 import contextlib
+import functools
 import inspect
 import logging
 import sys
@@ -133,8 +134,8 @@ class WSClient(ChatClient):
             logger=logger,
         )
         super().__init__(ip, port, username, url, options)
-        self._callback: tuple[RawCallback | JsonCallback, bool] | None = None
-        self._holding = threading.RLock()  # of callback and hold, which go together
+        self._callback: Callable[[str | bytes, float], object] | None = None
+        self._calling = threading.RLock()  # of the callback and the handle that calls it, which go together
         self._receiving = threading.Lock()
         self._receiver: int | None = None
         self._started = False
@@ -179,10 +180,11 @@ class WSClient(ChatClient):
                 self._tend = look_after(handle, options, self._session, self._reconnecting)
             open_handle(handle, options)
             handle.keep()
-            handle.set_on_message(self._deliver)
             if not self._session:
                 handle.send(announcement(self._username))
-            self._handle = handle
+            with self._calling:
+                handle.set_on_message(self._callback)
+                self._handle = handle
 
     def _connected(self) -> _core.WSClient:
         handle = self._handle
@@ -248,9 +250,11 @@ class WSClient(ChatClient):
             raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")
         if inspect.iscoroutinefunction(callback):
             raise TypeError("callback must be a plain function, not async: nothing here would await it")
-        with self._holding:
-            self._callback = None if callback is None else (callback, bool(use_json))
-            self._hold()
+        deliver = None if callback is None else functools.partial(self._deliver, callback, bool(use_json))
+        with self._calling:
+            self._callback = deliver
+            if self._handle:
+                self._handle.set_on_message(deliver)
 
     def listen(self, timeout: float = 0.1) -> bool:
         """Wait up to ``timeout`` seconds for messages and hand all that arrived to the callback.
@@ -331,15 +335,7 @@ class WSClient(ChatClient):
             handle.set_on_due(aside(self._tend))
         most = sys.maxsize if self._options.max_queue is None else self._options.max_queue
         handle.listen_aside(self._ended, self._raised, most)
-        with self._holding:
-            self._started = True
-            self._hold()
-
-    def _hold(self) -> None:
-        """Without a callback what arrives waits."""
-        handle = self._handle
-        if handle and self._started:
-            handle.hold(self._callback is None)
+        self._started = True
 
     def stop(self) -> None:
         """Disconnect, and wait for the last callback that :meth:`start` has called (not inside one).
@@ -374,12 +370,10 @@ class WSClient(ChatClient):
             self._receiver = None
             self._receiving.release()
 
-    def _deliver(self, data: str | bytes, received: float) -> None:
+    def _deliver(
+        self, callback: RawCallback | JsonCallback, use_json: bool, data: str | bytes, received: float
+    ) -> None:
         """Called for each message, by the native ``listen`` or in its place by the dispatcher."""
-        given = self._callback
-        if given is None:
-            return
-        callback, use_json = given
         message = self._parse(data) if use_json else self._text(data)
         if message is None:
             return
