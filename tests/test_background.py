@@ -529,7 +529,7 @@ def test_threads_send_in_their_order_to_a_peer_that_waits() -> None:
             arrived.append(payload)
 
     with RawServer(serve) as server:
-        connection = wsclient.connect(server.url, background=True, compression=None)
+        connection = wsclient.connect(server.url, background=True, compression=None, ping_interval=None)
 
         def send(thread: int) -> None:
             for i in range(each):
