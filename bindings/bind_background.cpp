@@ -13,6 +13,7 @@
 #include "receiving.hpp"
 
 enum { TURN_MESSAGES = 256, TURN_MS = 1 }; // of one connection before the next one's turn
+enum { MUCH = 32 };                        // messages at a turn with which the dispatcher reads on itself
 
 // ---- calling
 
@@ -169,13 +170,14 @@ static size_t most_at_once(const Client& client) {
     return std::min(client.max_queue, most);
 }
 
-// How many events were handed out; 0: there is nothing.
-static size_t serve_batch(Client& client) {
+// Hand out a batch, or if there is `much`, read the next one. How many events that were; 0: there is nothing.
+static size_t serve_batch(Client& client, bool much) {
     wsEvent events[TURN_MESSAGES];
     for (;;) {
         Token token(client.conn);
         if (token) {
-            size_t count = ws_conn_next(client.conn, events, most_at_once(client));
+            size_t most = most_at_once(client), count = ws_conn_next(client.conn, events, most);
+            if (!count && much && ws_io_relieve(client.conn)) count = ws_conn_next(client.conn, events, most);
             if (count) client.on_batch(Batch{events, count, [&token] { token.release(); }});
             return count;
         }
@@ -197,7 +199,8 @@ static bool serve_for_a_while(Client& client) {
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(TURN_MS);
     const Background& background = *client.background();
     for (size_t served = 0; served < TURN_MESSAGES && std::chrono::steady_clock::now() < end;) {
-        size_t count = background.dispatcher->stopping || !is_heard(background) ? 0 : serve_batch(client);
+        bool over = background.dispatcher->stopping || !is_heard(background);
+        size_t count = over ? 0 : serve_batch(client, served >= MUCH);
         if (count == 0) return false;
         served += count;
     }
@@ -228,6 +231,7 @@ static bool serve(Background& background) {
     background.served = connection;
     background.at_work = true;
     bool more = serve_client(*background.client, connection);
+    if (!more) ws_io_resume(background.client->conn);
     background.at_work = false;
     Py_DECREF(connection);
     return more;

@@ -116,11 +116,10 @@ struct TakeMany {
     static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<1>& given) {
         size_t most = at_most(optional_count(given[0]));
-        Delivery next;
-        if (!take_next(client, std::nullopt, &next)) return py::none();
         py::list messages;
-        messages.append(next.message);
-        take_all(client, messages, most);
+        Found found = take_all(client, messages, most);
+        if (found == Found::end) raise_end(client);
+        if (found == Found::nothing) return py::none();
         return std::move(messages);
     }
 };

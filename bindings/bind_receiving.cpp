@@ -131,12 +131,26 @@ static py::tuple recv_event(Client& client, std::optional<double> timeout) {
     return event_tuple(receive_by(client, deadline, std::nullopt));
 }
 
-void take_all(Client& client, const py::list& messages, size_t most) {
-    do {
-        for (Delivery& next : client.undelivered.take(most - messages.size())) {
-            if (PyList_Append(messages.ptr(), next.message.ptr()) != 0) throw py::error_already_set();
+static void append(const py::list& messages, const py::object& message) {
+    if (PyList_Append(messages.ptr(), message.ptr()) != 0) throw py::error_already_set();
+}
+
+Found take_all(Client& client, const py::list& messages, size_t most) {
+    for (Delivery& next : client.undelivered.take(most - messages.size())) {
+        append(messages, next.message);
+    }
+    wsEvent events[BATCH];
+    size_t count = 1;
+    Ahead scope(client);
+    Token token(client.conn);
+    while (token && count && messages.size() < most) {
+        count = ws_conn_next(client.conn, events, std::min<size_t>(most - messages.size(), BATCH));
+        for (size_t i = 0; i < count; i++) {
+            if (is_message(events[i])) append(messages, to_python(events[i], std::nullopt));
         }
-    } while (messages.size() < most && take_in(client, std::nullopt) == Found::message);
+    }
+    if (!messages.empty()) return Found::message;
+    return token && client.closed() ? Found::end : Found::nothing;
 }
 
 size_t at_most(const std::optional<py::ssize_t>& max_messages) {
@@ -156,8 +170,9 @@ struct RecvMany {
         Receiving claim(client, deadline);
         if (!claim) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
         py::list messages;
-        messages.append(receive_by(client, deadline, std::nullopt).message);
-        take_all(client, messages, most);
+        auto look = [&] { return take_all(client, messages, most) != Found::nothing; };
+        if (!client.wait_until(look, deadline, true)) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+        if (messages.empty()) raise_end(client);
         return std::move(messages);
     }
 };

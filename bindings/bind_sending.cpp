@@ -2,6 +2,8 @@
 #include "fastcall.hpp"
 #include "sending.hpp"
 
+#include <utility>
+
 void raise_send(const Client& client, int32_t code) {
     if (code == WS_ERR_UTF8) throw py::value_error("a text message must be valid UTF-8");
     if (code == WS_ERR_STATE && wsConnState(client.conn) == WS_STATE_CONNECTING) {
@@ -106,36 +108,65 @@ static void send_fragment(Client& client, const py::object& data, std::optional<
     await_written(client, ticket, deadline);
 }
 
-// Queue one of many: nothing is written until the limit is reached or all are queued.
-static ws_ticket queue_one(Client& client, py::handle data) {
-    Payload payload(data, std::nullopt);
-    ws_ticket ticket{};
-    if (client.ahead) {
-        send_ahead(client, payload);
-        return ticket;
+// Some of many messages, each kept until they are queued.
+struct Some {
+    std::array<py::object, 64> owners;
+    std::array<std::optional<Payload>, 64> payloads;
+    std::array<wsMessage, 64> messages;
+    size_t count = 0, bytes = 0;
+
+    bool full() const { return count == messages.size() || bytes >= LET_GO; }
+    void add(py::handle item) {
+        const Payload& payload = payloads[count].emplace(item, std::nullopt);
+        owners[count] = py::reinterpret_borrow<py::object>(item);
+        messages[count++] = {payload.type, payload.bytes, static_cast<size_t>(payload.length)};
+        bytes += static_cast<size_t>(payload.length);
     }
+};
+
+// Queue them: nothing is written until the limit is reached.
+static void queue_some(Client& client, Some* some, ws_ticket* last) {
+    size_t from = 0, to = std::exchange(some->count, 0);
+    some->bytes = 0;
     auto queue = [&] {
-        int32_t rc =
-            ws_conn_queue(client.conn, payload.type, payload.bytes, static_cast<size_t>(payload.length), &ticket);
+        size_t accepted = to - from;
+        int32_t rc = ws_conn_queue_many(client.conn, &some->messages[from], &accepted, last);
         if (rc == WS_ERR_QUEUE_FULL) ws_conn_flush(client.conn);
+        from += accepted;
         return rc;
     };
-    accept(client, queue, write_deadline(client));
-    return ticket;
+    if (to && queue() != WS_OK) accept(client, queue, write_deadline(client)); // once more, as send_message does
+}
+
+// What was accepted goes out even if a later item is wrong.
+static ws_ticket queue_all(Client& client, const py::iterable& items) {
+    struct Flush {
+        wsConn* conn;
+        ~Flush() { ws_conn_flush(conn); }
+    } flush{client.conn};
+    ws_ticket last{};
+    Some some;
+    try {
+        for (py::handle item : items) {
+            some.add(item);
+            if (some.full()) queue_some(client, &some, &last);
+        }
+    } catch (...) {
+        queue_some(client, &some, &last);
+        throw;
+    }
+    queue_some(client, &some, &last);
+    return last;
 }
 
 static void send_many(Client& client, const py::iterable& items) {
-    struct Flush { // what was accepted goes out even if a later item is wrong
-        wsConn* conn;
-        ~Flush() { ws_conn_flush(conn); }
-    };
-    ws_ticket last{};
-    {
-        Flush flush{client.conn};
+    if (client.ahead) {
         for (py::handle item : items) {
-            last = queue_one(client, item);
+            send_ahead(client, Payload(item, std::nullopt));
         }
+        return;
     }
+    ws_ticket last = queue_all(client, items);
     if (last.end || last.number) await_written(client, last, write_deadline(client));
 }
 

@@ -31,8 +31,8 @@ Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out)
 // How many are meant by max_messages.
 size_t at_most(const std::optional<py::ssize_t>& max_messages);
 
-// All that there are into the list, at most so many.
-void take_all(Client& client, const py::list& messages, size_t most);
+// All that there are into the list, until it has so many.
+Found take_all(Client& client, const py::list& messages, size_t most);
 
 // A message and when it came, for Python.
 py::tuple event_tuple(const Delivery& delivery);

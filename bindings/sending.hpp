@@ -5,10 +5,16 @@
 
 enum { LET_GO = 65536 }; // bytes from which on masking and writing are done without the GIL
 
-// The bytes of a message, lent by the Python object for as long as this lives.
+// The bytes of a message, lent by the Python object, which whoever has this must keep.
 class Payload {
   public:
     Payload(py::handle data, const std::optional<bool>& text) {
+        if (PyBytes_CheckExact(data.ptr())) {
+            bytes = PyBytes_AS_STRING(data.ptr());
+            length = PyBytes_GET_SIZE(data.ptr());
+            type = text.value_or(false) ? WS_TEXT : WS_BINARY;
+            return;
+        }
         if (PyUnicode_Check(data.ptr())) {
             bytes = PyUnicode_AsUTF8AndSize(data.ptr(), &length);
             if (!bytes) throw py::error_already_set();

@@ -514,7 +514,7 @@ def test_other_wrong_arguments_are_refused() -> None:
 
 
 def test_threads_send_in_their_order_to_a_peer_that_waits() -> None:
-    each, count = 200, 8
+    each, count = 60, 8
     go = threading.Event()
     arrived: list[bytes] = []
 
@@ -547,6 +547,38 @@ def test_threads_send_in_their_order_to_a_peer_that_waits() -> None:
     assert len(heads) == each * count
     for thread in range(count):
         assert [i for which, i in heads if which == thread] == list(range(each))
+
+
+def test_a_callback_that_waits_amid_a_flood_keeps_neither_pongs_nor_what_others_send() -> None:
+    """The dispatcher itself reads where there is much: the I/O thread must notice when it does so no more."""
+    count, big = 3000, bytes(8_000_000)
+    inside, go = threading.Event(), threading.Event()
+    received: list[str | bytes] = []
+
+    def serve(peer: Peer) -> None:
+        peer.upgrade()
+        peer.sock.sendall(b"".join(frame(TEXT, b"%d" % i) for i in range(count)))
+        assert inside.wait(DEADLINE)
+        peer.sock.sendall(frame(PING, b"there?") + frame(TEXT, b"last"))
+        seen = {peer.read_frame()[1:] for _ in range(2)}
+        assert seen == {(PONG, b"there?"), (BINARY, big)}
+        go.set()
+        assert peer.read_close() == (1000, "")
+        peer.sock.sendall(close_frame(1000))
+
+    def on_message(_: Connection, message: str | bytes) -> None:
+        received.append(message)
+        if len(received) == count // 2:
+            inside.set()
+            assert go.wait(DEADLINE)
+
+    with RawServer(serve) as server:
+        connection = wsclient.connect(server.url, on_message=on_message, compression=None, max_queue=256)
+        assert inside.wait(DEADLINE)
+        connection.send(big)
+        wait_until(lambda: len(received) == count + 1)
+        connection.close()
+    assert received == [str(i) for i in range(count)] + ["last"]
 
 
 # ---- ended

@@ -39,6 +39,7 @@ struct wsConn {
     atomic_bool wanted;     /* a waiter found the token taken */
     atomic_bool missed;     /* the I/O thread did */
     atomic_bool driven;     /* by the I/O thread: of `io`, for who has no mutex */
+    atomic_bool relieved;   /* another thread steps it for the I/O thread */
     atomic_bool keeping;    /* the I/O thread takes the token, or has it, to stand in for the callers */
     _Atomic int64_t tended; /* when it was stepped last, ms */
     ws_session* session;    /* NULL: it does not reconnect */

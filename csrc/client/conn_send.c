@@ -150,6 +150,18 @@ int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t lengt
     return rc;
 }
 
+int32_t ws_conn_queue_many(wsConn* conn, const wsMessage* messages, size_t* count, ws_ticket* last) {
+    size_t most = *count;
+    int32_t rc = WS_OK;
+    ws_conn_lock(conn);
+    for (*count = 0; *count < most && rc == WS_OK; *count += rc == WS_OK) {
+        const wsMessage* next = &messages[*count];
+        rc = queue(conn, next->type, next->data, next->length, WHOLE, last);
+    }
+    ws_conn_unlock(conn);
+    return rc;
+}
+
 void ws_conn_flush(wsConn* conn) {
     ws_conn_lock(conn);
     write_or_wake(conn, true);

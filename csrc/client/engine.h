@@ -112,6 +112,14 @@ int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg);
 int32_t ws_io_keep(wsConn* conn, void (*on_events)(void* arg), void* arg);
 
 /*
+ * Step a driven connection here, where much of it is handed out: that needs no copies and no change of threads. From
+ * now on the thread only writes, and drives where nobody else has stepped it for a quarter of a second; ws_io_resume
+ * has it drive again. With the token; true if there is something for ws_conn_next.
+ */
+bool ws_io_relieve(wsConn* conn);
+void ws_io_resume(wsConn* conn); /* any thread, without the token */
+
+/*
  * Take it back: its callers drive it again, and nobody keeps it. When this returns the thread does not touch it, and
  * on_events is not running and will not be called (within on_events: except this very call). Any thread without the
  * token; nothing to do is fine. wsConnFree does it, too.
@@ -147,6 +155,10 @@ int32_t ws_conn_post(wsConn* conn, int32_t type, const void* data, size_t length
 /* ws_conn_send without writing: for many messages in one write, which ws_conn_flush then does. */
 int32_t ws_conn_queue(wsConn* conn, int32_t type, const void* data, size_t length, ws_ticket* ticket);
 void ws_conn_flush(wsConn* conn);
+
+/* ws_conn_queue for *count messages in order, up to one that is refused, for the reason that is returned; *count says
+ * how many were accepted, and *last is the ticket of the last of them. */
+int32_t ws_conn_queue_many(wsConn* conn, const wsMessage* messages, size_t* count, ws_ticket* last);
 
 /* Is it written? 1 yes, 0 not yet; WS_ERR_LOST, WS_ERR_CLOSED or what broke the connection: it never will be. */
 int32_t ws_conn_written(wsConn* conn, const ws_ticket* ticket);

@@ -378,6 +378,7 @@ static int32_t add(wsConn* conn, bool kept, void (*on_events)(void* arg), void* 
     if (rc == WS_OK) {
         conn->io = entry;
         conn->driven = !kept;
+        conn->relieved = false;
         ws_conn_wake_waiters(conn); /* they need not drive any more */
     }
     ws_conn_unlock(conn);

@@ -35,6 +35,10 @@ static int set_watch(ws_io_entry* entry, const ws_interest* interest) {
     return 0;
 }
 
+static void refused(wsConn* conn) {
+    ws_conn_fail(conn, WS_ERR_SYSTEM, "the system refuses to watch the connection's socket");
+}
+
 /* Watch what the connection wants now. With its token. */
 static void watch(ws_io_entry* entry) {
     wsConn* conn = entry->conn;
@@ -44,7 +48,7 @@ static void watch(ws_io_entry* entry) {
     ws_conn_lock(conn);
     if (conn->io == entry) rc = set_watch(entry, &interest);
     ws_conn_unlock(conn);
-    if (rc) ws_conn_fail(conn, WS_ERR_SYSTEM, "the system refuses to watch the connection's socket");
+    if (rc) refused(conn);
 }
 
 static void unwatch(ws_io_entry* entry) {
@@ -116,6 +120,7 @@ static ws_turn drive(ws_io_entry* entry) {
     bool more = step_on(entry, &any);
     watch(entry);
     set_deadline(entry, any);
+    entry->tended = conn->tended;
     bool events = ws_conn_has_events(conn) || ws_session_due(conn);
     bool ended = conn->ended;
     ws_conn_release(conn);
@@ -123,7 +128,7 @@ static ws_turn drive(ws_io_entry* entry) {
     return ended ? WS_TURN_ENDED : more ? WS_TURN_AGAIN : WS_TURN_WAIT;
 }
 
-/* ---- the keeper: a turn with a connection that its callers drive ---- */
+/* ---- neglect ---- */
 
 static int64_t later(int64_t now) {
     return (now + KEEP_AFTER + KEEP_COARSE) / KEEP_COARSE * KEEP_COARSE;
@@ -142,6 +147,47 @@ static bool neglected(ws_io_entry* entry, int64_t now) {
     entry->tended = tended;
     return untouched && now >= entry->deadline && wsConnState(entry->conn) != WS_STATE_CONNECTING;
 }
+
+/* ---- a turn with a driven connection that another thread steps ---- */
+
+/* Write what there is, and watch for room for the rest. */
+static void write_only(ws_io_entry* entry) {
+    wsConn* conn = entry->conn;
+    int rc = 0;
+    ws_conn_lock(conn);
+    if (conn->io == entry && conn->transport.ops) {
+        if (ws_conn_write_out(conn)) ws_conn_wake_waiters(conn);
+        bool wants = ws_conn_unsent(conn) && !conn->write_broken;
+        ws_interest interest = {conn->transport.fd, wants ? WS_WANT_WRITE : 0, conn->generation};
+        rc = set_watch(entry, &interest);
+    }
+    ws_conn_unlock(conn);
+    if (rc) refused(conn);
+}
+
+static ws_turn assist(ws_io_entry* entry) {
+    int64_t now = ws_sys_now();
+    if (neglected(entry, now)) return drive(entry);
+    write_only(entry);
+    entry->deadline = later(now);
+    return WS_TURN_WAIT;
+}
+
+bool ws_io_relieve(wsConn* conn) {
+    if (conn->state != WS_STATE_OPEN || !conn->driven) return false;
+    atomic_store(&conn->relieved, true);
+    ws_conn_step(conn, ws_sys_now(), 1);
+    return ws_conn_has_events(conn);
+}
+
+void ws_io_resume(wsConn* conn) {
+    if (!atomic_exchange(&conn->relieved, false)) return;
+    ws_conn_lock(conn);
+    ws_conn_call_driver(conn);
+    ws_conn_unlock(conn);
+}
+
+/* ---- the keeper: a turn with a connection that its callers drive ---- */
 
 /* Do what its callers have left undone, for as long as a turn may take. With the token. */
 static ws_turn stand_in(ws_io_entry* entry, int64_t now, bool* any) {
@@ -183,5 +229,6 @@ static ws_turn keep(ws_io_entry* entry) {
 }
 
 ws_turn ws_io_turn(ws_io_entry* entry) {
-    return entry->kept ? keep(entry) : drive(entry);
+    if (entry->kept) return keep(entry);
+    return atomic_load(&entry->conn->relieved) ? assist(entry) : drive(entry);
 }

@@ -42,7 +42,7 @@ uint32_t ws_sys_forks(void) {
 
 /* Random bytes fetched ahead: a mask key is four of them, too few for a system call each. */
 typedef struct random_block {
-    uint8_t bytes[512];
+    uint8_t bytes[4096];
     size_t left; /* the last `left` bytes are unused, the others zeroed */
     uint32_t forks;
 } random_block;
