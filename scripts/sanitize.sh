@@ -100,7 +100,7 @@ memcheck() {
   mkdir -p build/sanitize/memcheck
   printf '%s\n' tests/c/test_*.c | xargs -P 2 -I {} sh -c '
     name=$(basename {} .c) log=build/sanitize/memcheck/$(basename {} .c).log
-    valgrind -q --leak-check=full --show-leak-kinds=definite,indirect,possible \
+    valgrind -q --suppressions=tests/valgrind.supp --leak-check=full --show-leak-kinds=definite,indirect,possible \
       --errors-for-leak-kinds=definite,indirect,possible --error-exitcode=99 "build/tests/c/$name" >"$log" 2>&1 ||
       { cat "$log"; echo "memcheck: $name failed"; exit 1; }'
 }

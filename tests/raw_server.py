@@ -31,6 +31,12 @@ def close_frame(code: int, reason: str = "") -> bytes:
     return frame(CLOSE, struct.pack("!H", code) + reason.encode())
 
 
+def unmask(key: bytes, payload: bytes) -> bytes:
+    """What was masked with this key (RFC 6455 5.3)."""
+    keys = (key * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")).to_bytes(len(payload), "big")
+
+
 class Peer:
     """The server's end of one connection."""
 
@@ -40,13 +46,13 @@ class Peer:
 
     def read(self, count: int) -> bytes:
         """Exactly so many bytes; ``EOFError`` if the client goes before."""
-        data = b""
+        data = bytearray()
         while len(data) < count:
             piece = self.sock.recv(count - len(data))
             if not piece:
                 raise EOFError("the client has gone")
             data += piece
-        return data
+        return bytes(data)
 
     def read_request(self) -> bytes:
         """The head of the client's request."""
@@ -85,8 +91,7 @@ class Peer:
         if length > 125:
             (length,) = struct.unpack("!H", self.read(2)) if length == 126 else struct.unpack("!Q", self.read(8))
         key = self.read(4)
-        payload = self.read(length)
-        return bool(first & 0x80), first & 0x7F, bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+        return bool(first & 0x80), first & 0x7F, unmask(key, self.read(length))
 
     def read_close(self) -> tuple[int, str]:
         """Read on until the client's close frame: its code and reason."""

@@ -34,7 +34,7 @@ from wsclient.testing.fault_proxy import Direction, Ending
 
 DEADLINE = 10.0
 WATCHDOG = 60.0  # for all the connections of one sweep
-SHORT = 0.5  # open_timeout where nothing but the clock ends it
+SHORT = 0.5  # seconds to wait where nothing but the clock ends it
 BUSY = 16  # connections that have not come to where they break: more would wait for each other
 GARBAGE = b"\0\xff" * 20 + b"\r\n\r\n"
 USER, PASSWORD = "alice", "secret-1"
@@ -226,12 +226,12 @@ def echoes(websockets_echo: Echo, certificates: Certificates, trust: TLSOptions)
         yield Echoes({"ws": websockets_echo.port, "wss": proxy.port}, trust)
 
 
-def until_it_breaks(connection: wsclient.Connection, garbled: bool) -> BaseException | None:
+def until_it_breaks(connection: wsclient.Connection, garbled: bool, patience: float) -> BaseException | None:
     """What the connection dies of, while messages go to and fro; ``None`` if it only falls silent."""
     try:
         for _ in range(4):
             connection.send(MESSAGE)
-            assert connection.recv(SHORT) == MESSAGE or garbled
+            assert connection.recv(patience) == MESSAGE or garbled
     except ReceiveTimeoutError:
         return None
     except ConnectionClosedError as error:
@@ -267,8 +267,11 @@ def test_a_connection_that_breaks_in_a_message(
     faults = [Fault(direction=direction, after=place, then=then) for place in range(start + slack, end + 1)]
     assert len(faults) > len(MESSAGE)
 
+    patience = DEADLINE if is_seen(direction, then) else SHORT
     with nothing_left(), FaultProxy("127.0.0.1", echoes.ports[scheme], faults) as network:
-        errors = run_all(lambda: until_it_breaks(echoes.connect(scheme, network), then == GARBAGE), network, faults)
+        errors = run_all(
+            lambda: until_it_breaks(echoes.connect(scheme, network), then == GARBAGE, patience), network, faults
+        )
         network.wait_closed()
     for error in errors:
         if error:

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import select
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,12 @@ import pytest
 
 import test_reconnect
 import wsclient
+from conftest import wait_until
 from loops import on_each_loop
 from raw_server import CLOSE, DEADLINE, TEXT, Peer, close_frame, frame
 from series_server import SeriesServer, end, read_message
 from test_reconnect import quick, says
-from wsclient import OnOpenError, PingTimeoutError, ReconnectPolicy, State
+from wsclient import ConnectionClosed, OnOpenError, PingTimeoutError, ReconnectPolicy, State
 
 connect = test_reconnect.connect  # the fixture: in each of the ways to drive a connection
 Connect = Callable[..., wsclient.Connection]
@@ -115,6 +117,11 @@ def test_ctrl_c_in_on_open_is_raised() -> None:
         wsclient.connect(server.url, proxy=None, reconnect=quick(on_open=on_open, max_attempts=1))
 
 
+def errors_of(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was logged of exceptions."""
+    return [record.message for record in caplog.records if record.exc_info and record.levelno == logging.ERROR]
+
+
 def test_what_raises_is_logged_and_the_connection_goes_on(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:
     def fail(*_: object) -> Any:
         raise ValueError("so it goes")
@@ -123,8 +130,8 @@ def test_what_raises_is_logged_and_the_connection_goes_on(connect: Connect, capl
         connection = connect(server.url, reconnect=quick(retry=fail, on_down=fail))
         assert [connection.recv(DEADLINE) for _ in range(2)] == ["one", "two"]
         connection.close()
-    logged = [record.message for record in caplog.records if record.exc_info and record.levelno == logging.ERROR]
-    assert sorted(logged) == ["a callback raised", "retry raised"]
+    # In the background a thread of its own calls each.
+    wait_until(lambda: sorted(errors_of(caplog)) == ["a callback raised", "retry raised"])
 
 
 def test_a_token_that_is_not_to_be_had_is_a_failed_attempt(connect: Connect) -> None:
@@ -190,6 +197,93 @@ async def test_on_open_on_asyncio_may_wait_in_vain_and_send_more_than_its_share(
         await connection.close()
 
 
+@on_each_loop
+async def test_what_on_open_sends_without_waiting_is_written_when_the_peer_reads() -> None:
+    big = "x" * 2**24  # more than the system takes while the peer does not read
+    sent = threading.Event()
+
+    def on_open(connection: wsclient.AsyncConnection) -> None:
+        connection.send_nowait(big)
+        with pytest.raises(BlockingIOError):
+            connection.send_nowait("more")
+        sent.set()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        assert sent.wait(DEADLINE)
+        assert len(read_message(peer)) == len(big)
+        end(peer)
+
+    with SeriesServer([script]) as server:
+        policy = quick(on_open=on_open)
+        connection = await wsclient.aio.connect(server.url, proxy=None, compression=None, reconnect=policy)
+        await connection.close()
+
+
+@pytest.mark.parametrize("end_it", ["close", "abort"])
+def test_on_open_may_end_it(connect: Connect, end_it: str) -> None:
+    opened: list[wsclient.Connection] = []
+
+    def on_open(connection: wsclient.Connection) -> object:
+        opened.append(connection)
+        return getattr(connection, end_it)()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        peer.wait_gone()
+
+    with SeriesServer([script]) as server, pytest.raises(ConnectionClosed):
+        connect(server.url, reconnect=quick(on_open=on_open))
+    assert [connection.state for connection in opened] == [State.CLOSED]
+
+
+def test_of_a_connection_nobody_has_nobody_is_told() -> None:
+    told: list[object] = []
+    with SeriesServer([says("one", Peer.reset)]) as server:
+        connection = wsclient.connect(server.url, proxy=None, reconnect=quick(on_down=lambda *_: told.append(_)))
+        assert connection.recv(DEADLINE) == "one"
+        handle = connection._handle  # pyright: ignore[reportPrivateUsage]
+        del connection
+        gc.collect()
+        while handle.state == State.OPEN:
+            with pytest.raises(TimeoutError):
+                handle.recv(0)
+        handle.abort()
+    assert not told
+
+
+@on_each_loop
+async def test_a_chat_client_that_is_forgotten_tells_its_name_no_more() -> None:
+    clients: list[wsclient.AsyncWSClient] = []
+    kept: list[wsclient.AsyncConnection] = []
+    connected = threading.Event()
+
+    def forget(connection: wsclient.AsyncConnection, *_: object) -> None:
+        kept.append(connection)
+        clients.clear()
+
+    def named(peer: Peer) -> None:
+        peer.upgrade()
+        assert b"Alice" in read_message(peer)
+        assert connected.wait(DEADLINE)
+        peer.reset()
+
+    def nameless(peer: Peer) -> None:
+        while (opcode := peer.read_frame()[1]) != CLOSE:
+            assert opcode != TEXT
+        peer.sock.sendall(close_frame(1000))
+
+    with SeriesServer([named, says("two", nameless)]) as server:
+        policy = quick(on_down=forget)
+        clients.append(wsclient.AsyncWSClient(url=server.url, username="Alice", proxy=None, reconnect=policy))
+        assert await clients[0].connect()
+        connected.set()
+        while not kept:
+            await asyncio.sleep(0)
+        assert await kept[0].recv(DEADLINE) == "two"
+        await kept.pop().close()
+
+
 def forgotten_peer(gone: threading.Event) -> Callable[[Peer], None]:
     """Reads a message without a proof that it has, and tells when the client is gone."""
 
@@ -227,6 +321,34 @@ async def test_an_asyncio_connection_that_is_forgotten_is_broken_off(caplog: pyt
         while len(asyncio.all_tasks()) > 2:  # this one and the one that watches it
             await asyncio.sleep(0)
     assert "1 messages were given up" in caplog.text
+
+
+@on_each_loop
+async def test_an_asyncio_connection_that_is_forgotten_as_it_is_lost_has_nothing_to_tell(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    down: list[object] = []
+    opened = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        assert opened.wait(DEADLINE)
+        peer.reset()
+
+    with SeriesServer([script]) as server:
+        policy = ReconnectPolicy(initial_delay=600, max_delay=600, on_down=lambda *_: down.append(_))
+        connection = await wsclient.aio.connect(server.url, proxy=None, reconnect=policy)
+        opened.set()
+        select.select([connection.fileno()], [], [], DEADLINE)
+        await connection.send_many([])  # has a turn, which meets the reset, and does not wait
+        assert connection.state is State.CONNECTING
+    handle = connection._handle  # pyright: ignore[reportPrivateUsage]
+    with pytest.warns(ResourceWarning, match="was not closed"):
+        del connection
+    while handle.state != State.CLOSED:
+        await asyncio.sleep(0)
+    assert not down
+    assert "given up" not in caplog.text
 
 
 @on_each_loop

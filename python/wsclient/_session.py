@@ -25,6 +25,7 @@ H = TypeVar("H", bound=Callable[..., object])
 _ASKED, _DOWN, _LOST = 1, 2, 4  # what is due
 _RETRY, _HEADERS, _OPEN = 1, 2, 4  # what is asked
 _NO, _YES, _UNDECIDED = 0, 1, 2
+_GIVEN_UP = "%d messages were given up that may not have arrived"
 
 
 class Session:
@@ -38,7 +39,6 @@ class Session:
         self._logger = options.logger or logging.getLogger("wsclient")
         self._lock = threading.RLock()  # of what was lost, which the dispatcher and callers take over
         self._lost: deque[str | bytes] = deque(maxlen=None if policy.on_lost else policy.outbox_messages)
-        self._logged = 0
         self.lost = 0
         """How many messages were given up."""
 
@@ -76,7 +76,9 @@ class Session:
             messages = self._handle.take_lost()
             self.lost += len(messages)
             self._lost.extend(messages)
-            return self.lost
+        if messages:
+            self._logger.warning(_GIVEN_UP, len(messages))
+        return self.lost
 
     def flush(self, timeout: float | None) -> None:
         """Wait until all that was sent is proved to have arrived, and raise if some of it was given up."""
@@ -91,8 +93,8 @@ class Session:
             raise MessagesLostError(messages)
 
     def _take_lost(self) -> list[str | bytes]:
+        self.collect()
         with self._lock:
-            self.collect()
             messages = list(self._lost)
             self._lost.clear()
             return messages
@@ -119,11 +121,7 @@ class Session:
             self._call(lambda: on_down(connection, error, pause))
 
     def _lose(self, connection: object) -> None:
-        with self._lock:
-            new = self.collect() - self._logged
-            self._logged += new
-        if new:
-            self._logger.warning("%d messages were given up that may not have arrived", new)
+        self.collect()
         on_lost = cast("Callable[[object, list[str | bytes]], object] | None", self._policy.on_lost)
         messages = self._take_lost() if on_lost else []
         if on_lost and messages:
@@ -131,12 +129,11 @@ class Session:
 
     def _decide(self) -> None:
         verdict: bool | None = None
-        retry = self._policy.retry
-        if retry:
-            try:
-                verdict = retry(self._handle.down_error)
-            except Exception:
-                self._logger.exception("retry raised")
+        retry = cast("Callable[[Exception], bool | None]", self._policy.retry)
+        try:
+            verdict = retry(self._handle.down_error)
+        except Exception:
+            self._logger.exception("retry raised")
         self._handle.answer(_RETRY, _UNDECIDED if verdict is None else _YES if verdict else _NO)
 
     def _ask_headers(self) -> None:
@@ -175,7 +172,7 @@ def tell_nobody(handle: _core.WSClient, logger: logging.Logger) -> None:
     handle.take_due()
     lost = len(handle.take_lost())
     if lost:
-        logger.warning("%d messages were given up that may not have arrived", lost)
+        logger.warning(_GIVEN_UP, lost)
 
 
 def with_hook(

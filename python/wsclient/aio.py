@@ -243,17 +243,16 @@ class AsyncConnection(BaseConnection):
 
         async def tend() -> None:
             connection = reference()
-            if connection:
-                await connection._tend()
+            if connection and connection._session:
+                await connection._session.tend_later(connection, connection._ahead)
             else:
                 tell_nobody(handle, logger)
 
         self._driver.on_due = tend
 
-    async def _tend(self) -> None:
-        if self._session:
-            view = lambda: _OpeningConnection(self._handle.ahead(), self._options, self._driver)  # noqa: E731
-            await self._session.tend_later(self, view)
+    def _ahead(self) -> AsyncConnection:
+        """Return what ``on_open`` gets."""
+        return _OpeningConnection(self._handle.ahead(), self._options, self._driver)
 
     async def _begin(self, on_open: Callable[[AsyncConnection], object] | None) -> None:
         """Call ``on_open``, and have the loop call the other callbacks from then on."""
