@@ -6,6 +6,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used(), py::multiple_interpreters::per
               "background.";
     m.attr("version") = WS_PACKAGE_VERSION;
     bind_errors(m);
+    bind_envelopes(m);
     ClientClass client = bind_client(m);
     bind_sending(client);
     bind_receiving(client);

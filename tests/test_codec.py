@@ -1,7 +1,11 @@
-"""The envelope in Python: the table both languages are held to, and both parsers against each other."""
+"""The envelope in Python: the table both languages are held to, and all that parse it against each other."""
 
+import copy
+import dataclasses
 import functools
+import gc
 import json
+import pickle
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsclient import EnvelopeError, Message, MessageInfo, User, _codec
+from wsclient import EnvelopeError, Message, MessageInfo, User, _codec, _core
 
 TABLE = json.loads((Path(__file__).parent / "envelopes.json").read_text("utf-8"))
 PARSERS = ["msgspec", "json"]
+READERS = [_codec.decode, _codec.decode_any]  # with and without the native module
 
 
 def use_standard_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,10 +53,12 @@ def test_both_parsers_are_meant(parser: str) -> None:
 def test_the_table(parser: str, case: dict[str, Any]) -> None:
     raw = bytes.fromhex(case["hex"]) if "hex" in case else case["json"].encode("utf-8", "surrogatepass")
     if "ok" not in case:
-        with pytest.raises((EnvelopeError, UnicodeDecodeError)):  # bad UTF-8 never comes as far as the codec
-            _codec.decode(raw.decode())
+        for read in READERS:
+            with pytest.raises((EnvelopeError, UnicodeDecodeError)):  # bad UTF-8 never comes as far as the codec
+                read(raw.decode())
         return
     message = _codec.decode(raw.decode())
+    assert _codec.decode_any(raw.decode()) == message
     found = {
         "name": message.user.name,
         "text": message.text,
@@ -86,7 +93,8 @@ messages = st.builds(
 def test_what_is_written_is_read(message: Message) -> None:
     for prepare in both_parsers():
         prepare()
-        assert _codec.decode(_codec.encode(message)) == message
+        text = _codec.encode(message)
+        assert _codec.decode(text) == _codec.decode_any(text) == message
 
 
 @given(messages)
@@ -134,11 +142,75 @@ def test_both_parsers_give_the_same_verdict(first: str, second: str, more: str) 
     verdicts: list[object] = []
     for prepare in both_parsers():
         prepare()
-        try:
-            verdicts.append(_codec.decode(text))
-        except EnvelopeError:
-            verdicts.append(None)
-    assert verdicts[0] == verdicts[1]
+        verdicts += [verdict(read, text) for read in READERS]
+    assert verdicts == verdicts[:1] * 4
+
+
+def verdict(read: Callable[[str], Message], text: str) -> Message | None:
+    """What it makes of a text, ``None`` if that is no envelope to it."""
+    try:
+        return read(text)
+    except EnvelopeError:
+        return None
+
+
+# Nearly plain envelopes: one with a character or two too many, too few or others.
+marks = st.sampled_from(
+    [*'{}[]:,"\\ \n\t-+.eE019xéǂ世🌍', "\0", "\x1f", "\x7f", "\ufeff", "\ud800", "", "null", "12345678901"]
+)
+edits = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 2), marks), max_size=2)
+
+
+@given(st.sampled_from(["hi", "a longer text of 世界"]), st.integers(0, 2**31), edits, st.booleans())
+def test_what_is_read_natively_is_what_the_parser_reads(
+    text: str, info: int, edits: list[tuple[int, int, str]], spaced: bool
+) -> None:
+    envelope = {"user": {"name": "n"}, "message": {"text": text, "text_len": 2, "info": info}}
+    written = json.dumps(envelope, ensure_ascii=False, separators=(", ", ": ") if spaced else (",", ":"))
+    for place, length, mark in edits:
+        written = written[:place] + mark + written[place + length :]
+    assert verdict(_codec.decode, written) == verdict(_codec.decode_any, written)
+
+
+@pytest.mark.parametrize("info", [0, 1, 7, 8, 2**31 - 1])
+def test_what_is_read_natively_is_a_message_like_any_other(info: int) -> None:
+    made = Message("hi", User("Zoë"), MessageInfo(info))
+    message = _codec._read_plain(_codec.encode(made))
+    assert message is not None
+    assert (message, repr(message), hash(message)) == (made, repr(made), hash(made))
+    assert type(message) is Message and type(message.user) is User and type(message.info) is MessageInfo
+    assert pickle.loads(pickle.dumps(message)) == copy.deepcopy(message) == made
+    assert dataclasses.asdict(message) == dataclasses.asdict(made)
+    assert dataclasses.replace(message, text="ho") == Message("ho", made.user, made.info)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        message.text = "ho"  # type: ignore[misc]
+    match message:
+        case Message(text, User(name)):
+            assert (text, name) == ("hi", "Zoë")
+    assert gc.is_tracked(message)
+
+
+def test_what_is_read_natively_is_freed() -> None:
+    text = _codec.encode(Message("hi", User("n"), MessageInfo(64)))
+    _codec.decode(text)
+    before = sys.getrefcount(Message), sys.getrefcount(User), sys.getallocatedblocks()
+    for _ in range(1000):
+        _codec.decode(text)
+    after = sys.getrefcount(Message), sys.getrefcount(User), sys.getallocatedblocks()
+    assert after[:2] == before[:2]
+    assert after[2] - before[2] < 100
+
+
+@pytest.mark.parametrize("classes", [(1, User, MessageInfo), (Message, str, MessageInfo), (User, User, MessageInfo)])
+def test_only_the_models_can_be_read_natively(classes: Any) -> None:
+    with pytest.raises((TypeError, AttributeError)):
+        _core.envelope_reader(*classes)
+
+
+@pytest.mark.parametrize("text", [b"{}", None, 1])
+def test_only_a_str_is_read_natively(text: Any) -> None:
+    with pytest.raises(TypeError):
+        _codec._read_plain(text)
 
 
 @pytest.mark.parametrize("opening", ['{"a":', "[", '{"user":['])

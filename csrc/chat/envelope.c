@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chat/plain.h"
 #include "core/utf8.h"
 
 static int32_t malformed(ws_error* error, const char* what) {
@@ -75,13 +76,35 @@ static int32_t read_members(ws_envelope* envelope, const json_t* root, ws_error*
     return envelope->name && envelope->text ? WS_OK : no_memory(error);
 }
 
-int32_t ws_envelope_parse(ws_envelope* envelope, const char* json, size_t n, ws_error* error) {
-    *envelope = (ws_envelope){0};
+/* What most envelopes need no JSON library for. */
+static bool is_plain(ws_plain* plain, const char* json, size_t n) {
+    return ws_plain_read(plain, json, n) && ws_utf8_valid((const uint8_t*)plain->name, plain->name_len) &&
+           ws_utf8_valid((const uint8_t*)plain->text, plain->text_len);
+}
+
+static int32_t copy_plain(ws_envelope* envelope, const ws_plain* plain, ws_error* error) {
+    envelope->info = plain->info;
+    envelope->text_len = plain->text_len;
+    envelope->name = strndup(plain->name, plain->name_len);
+    envelope->text = strndup(plain->text, plain->text_len);
+    return envelope->name && envelope->text ? WS_OK : no_memory(error);
+}
+
+/* Any JSON. */
+static int32_t read_json(ws_envelope* envelope, const char* json, size_t n, ws_error* error) {
     json_t* root = NULL;
     int32_t failed = parse_json(&root, json, n, error);
     if (!failed) failed = read_members(envelope, root, error);
-    if (failed) ws_envelope_free(envelope);
     json_decref(root);
+    return failed;
+}
+
+int32_t ws_envelope_parse(ws_envelope* envelope, const char* json, size_t n, ws_error* error) {
+    *envelope = (ws_envelope){0};
+    ws_plain plain;
+    int32_t failed =
+        is_plain(&plain, json, n) ? copy_plain(envelope, &plain, error) : read_json(envelope, json, n, error);
+    if (failed) ws_envelope_free(envelope);
     return failed;
 }
 

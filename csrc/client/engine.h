@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <wsclient/wsclient.h>
 
+#include "chat/plain.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -81,11 +81,11 @@ class ChatClient:
         return False
 
     def _parse(self, data: str | bytes) -> Message | None:
-        text = self._text(data)
-        if text is None:
+        if not isinstance(data, str):
+            self._skip("a binary message")
             return None
         try:
-            return decode(text)
+            return decode(data)
         except EnvelopeError as error:
             self._skip(f"a text that is no chat message: {error}")
         return None

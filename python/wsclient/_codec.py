@@ -1,8 +1,9 @@
 """The chat envelope (docs/protocol.md): JSON text <-> Message. The same verdicts as ``ws_envelope_parse`` in C.
 
-A text in which no string, number or nesting can be out of bounds is parsed by msgspec, or where that does not load by
-the standard ``json``. A regular expression tells; the others take the standard parser with its hooks, which see every
-value, those of repeated members too. One set of checks follows for all.
+The native module reads what is written plainly: the known members, each once, without escapes. Any other text in which
+no string, number or nesting can be out of bounds is parsed by msgspec, or where that does not load by the standard
+``json``. A regular expression tells; the rest takes the standard parser with its hooks, which see every value, those of
+repeated members too. One set of checks follows for all.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable
 from typing import cast
 
+from . import _core
 from .exceptions import EnvelopeError
 from .models import Message, MessageInfo, User
 
@@ -33,8 +35,16 @@ def encode(message: Message) -> str:
     return _dumps()({"user": {"name": message.user.name}, "message": body})
 
 
+_read_plain = _core.envelope_reader(Message, User, MessageInfo)
+
+
 def decode(text: str) -> Message:
     """Read an envelope; :exc:`~wsclient.exceptions.EnvelopeError` says what is malformed."""
+    return _read_plain(text) or decode_any(text)
+
+
+def decode_any(text: str) -> Message:
+    """Do the same by a JSON library, whatever the text is."""
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise EnvelopeError(f"nested deeper than {MAX_DEPTH}")
     try:

@@ -9,6 +9,7 @@ from typing import Final, Literal, NoReturn, TypeVar, overload
 from typing_extensions import Unpack
 
 from ._handle import CoreCounters, CoreOptions
+from .models import Message, MessageInfo, User
 
 _BytesLike = bytes | bytearray | memoryview
 _Data = str | _BytesLike
@@ -19,6 +20,15 @@ version: Final[str]
 
 errors: Final[tuple[tuple[str, int, int, str], ...]]
 """The table of errors: name, code, fault (1 caller, 2 peer, 3 system, 4 memory), text."""
+
+def envelope_reader(
+    message: type[Message], user: type[User], info: type[MessageInfo]
+) -> Callable[[str], Message | None]:
+    """Make the function that reads chat envelopes written plainly, which nearly all are.
+
+    It makes a ``Message`` of such a text. Of another one it returns ``None``: that may be an envelope all the same.
+    ``TypeError`` for classes that are not those of :mod:`wsclient.models`.
+    """
 
 class WSClient:
     """One connection to a WebSocket server (RFC 6455).

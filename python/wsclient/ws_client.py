@@ -301,8 +301,11 @@ class WSClient(ChatClient):
     def _messages(self) -> Iterator[Message]:
         while True:
             try:
-                with self._alone("messages"):
+                self._claim("messages")
+                try:
                     data = self._connected().recv()
+                finally:
+                    self._let_go()
             except FAILURES as error:
                 if self._left(error) or isinstance(error, ConnectionClosedOK):
                     return
@@ -360,15 +363,21 @@ class WSClient(ChatClient):
     @contextlib.contextmanager
     def _alone(self, what: str) -> Generator[None]:
         """Nobody else receives meanwhile: no other thread, and not the callback that we are in."""
+        self._claim(what)
+        try:
+            yield
+        finally:
+            self._let_go()
+
+    def _claim(self, what: str) -> None:
         handle = self._handle
         if (handle and handle.calling) or not self._receiving.acquire(blocking=False):
             raise ConcurrencyError(f"{what}: another thread is receiving, or this is a callback")
         self._receiver = threading.get_ident()
-        try:
-            yield
-        finally:
-            self._receiver = None
-            self._receiving.release()
+
+    def _let_go(self) -> None:
+        self._receiver = None
+        self._receiving.release()
 
     def _deliver(
         self, callback: RawCallback | JsonCallback, use_json: bool, data: str | bytes, received: float

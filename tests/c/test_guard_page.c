@@ -420,6 +420,8 @@ static void read_name(const char* text) {
 TEST(envelopes) {
     read_text(read_envelope, "{\"user\": {\"name\": \"A\\\"l\\u00e9\"}, \"message\": {\"text\": \"h\xc3\xa9\\\\\", "
                              "\"text_len\": 2, \"info\": 5, \"more\": [[1.5e3, null]]}}");
+    read_text(read_envelope,
+              "{\"user\":{\"name\":\"a plain one\"},\"message\":{\"text\":\"h\xc3\xa9 and more\",\"info\":5}}");
     read_strings(read_name, "name \xc3\xa9 \xc2\x80");
 }
 
