@@ -185,14 +185,22 @@ static size_t serve_batch(Client& client, bool much) {
     }
 }
 
-// What a connection that reconnects has to say.
-static void tend(Client& client) {
-    if (!ws_session_due(client.conn)) return;
-    PyObject* callable = client.on_due.get().release().ptr();
+// What a connection that reconnects, or is watched, has to say.
+static void call_for(const Slot& what) {
+    PyObject* callable = what.get().release().ptr();
     PyObject* result = callable == Py_None ? Py_NewRef(Py_None) : PyObject_CallNoArgs(callable);
     if (!result) PyErr_WriteUnraisable(callable);
     Py_XDECREF(result);
     Py_DECREF(callable);
+}
+
+static void tell(Client& client) {
+    if (ws_conn_due(client.conn) & WS_DUE_NEWS) call_for(client.on_news);
+}
+
+static void tend(Client& client) {
+    tell(client);
+    if (ws_conn_due(client.conn) & WS_DUE_TO_DO) call_for(client.on_due);
 }
 
 static bool serve_for_a_while(Client& client) {
@@ -231,6 +239,7 @@ static bool serve(Background& background) {
     background.served = connection;
     background.at_work = true;
     bool more = serve_client(*background.client, connection);
+    tell(*background.client); // that may have been its last turn
     if (!more) ws_io_resume(background.client->conn);
     background.at_work = false;
     Py_DECREF(connection);
@@ -304,17 +313,22 @@ void leave_background(Client& client) {
 
 static void on_events(void* arg) {
     auto background = static_cast<Background*>(arg);
-    if (is_heard(*background) || ws_session_due(background->client->conn)) background->ready();
+    if (is_heard(*background) || ws_conn_due(background->client->conn)) background->ready();
 }
 
-// Without callbacks; one that reconnects may have something to say all the same.
+static void on_due(void* arg) {
+    auto background = static_cast<Background*>(arg);
+    if (ws_conn_due(background->client->conn)) background->ready();
+}
+
+// Without callbacks; one that reconnects, or is watched, may have something to say all the same.
 static void drive(Client& client, const py::object& connection) {
-    if (!ws_session_reconnects(client.conn)) {
+    if (!ws_session_reconnects(client.conn) && !client.watched) {
         add_to_thread(client, nullptr, nullptr);
         return;
     }
     enter_background(client, connection, false);
-    add_to_thread(client, on_events, client.background());
+    add_to_thread(client, on_due, client.background());
 }
 
 static void dispatch(Client& client, const py::object& connection, const py::object& on_message,
@@ -356,7 +370,8 @@ static bool await_callbacks(Client& client, std::optional<double> timeout) {
     if (!background || background->dispatcher->is_here()) return true;
     auto over = [&] {
         if (background->dispatcher->stopping) return true;
-        return (!background->entered || !is_heard(*background)) && !background->at_work;
+        bool told = !(ws_conn_due(client.conn) & WS_DUE_NEWS);
+        return (!background->entered || (!is_heard(*background) && told)) && !background->at_work;
     };
     bool in_time = client.wait_until(over, deadline_after(timeout));
     if (!is_heard(*background)) leave_dispatcher(*background);

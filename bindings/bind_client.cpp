@@ -36,6 +36,7 @@ static int traverse(PyObject* self, visitproc visit, void* arg) {
     }
     Py_VISIT(client->on_delivery.visited());
     Py_VISIT(client->on_due.visited());
+    Py_VISIT(client->on_news.visited());
     return 0;
 }
 
@@ -48,6 +49,7 @@ static int clear(PyObject* self) {
     }
     client->on_delivery.exchange(py::none());
     client->on_due.exchange(py::none());
+    client->on_news.exchange(py::none());
     return 0;
 }
 

@@ -16,6 +16,11 @@ static void close_client(Client& client, int code, const std::string& reason, st
     client.wait_until([&] { return client.closed(); }, INT64_MAX); // the engine keeps the deadline
 }
 
+static void abort_client(Client& client) {
+    wsConnAbort(client.conn);
+    if (client.watched) client.tell();
+}
+
 static bool wait_closed(Client& client, std::optional<double> timeout) {
     return client.wait_until([&] { return client.closed(); }, deadline_after(timeout));
 }
@@ -25,7 +30,6 @@ void bind_closing(ClientClass& client) {
                "Close (RFC 6455 7) and wait for the peer.");
     client.def("begin_close", &begin_close, py::arg("code") = 1000, py::arg("reason") = "",
                py::arg("timeout") = py::none(), "Close, but do not wait for the peer.");
-    client.def(
-        "abort", [](Client& self) { wsConnAbort(self.conn); }, "Break the connection off at once.");
+    client.def("abort", &abort_client, "Break the connection off at once.");
     client.def("wait_closed", &wait_closed, py::arg("timeout") = py::none(), "Wait until the connection is closed.");
 }

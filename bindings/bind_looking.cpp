@@ -38,8 +38,9 @@ static py::dict counters(const Client& client) {
                     "bytes_received"_a = counted.bytes_received, "bytes_queued"_a = counted.bytes_queued,
                     "pings_received"_a = counted.pings_received, "pongs_received"_a = counted.pongs_received,
                     "latency"_a = counted.latency, "ping_p50"_a = counted.ping_p50, "ping_p90"_a = counted.ping_p90,
-                    "ping_p99"_a = counted.ping_p99, "reconnects"_a = counted.reconnects,
-                    "outbox_messages"_a = counted.outbox_messages, "outbox_bytes"_a = counted.outbox_bytes);
+                    "ping_p99"_a = counted.ping_p99, "frames_missed"_a = counted.frames_missed,
+                    "reconnects"_a = counted.reconnects, "outbox_messages"_a = counted.outbox_messages,
+                    "outbox_bytes"_a = counted.outbox_bytes);
 }
 
 py::tuple timings(const Client& client) {

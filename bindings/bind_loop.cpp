@@ -80,7 +80,7 @@ static py::tuple step(Client& client, bool wanted) {
     }
     bool arrived = !client.undelivered.empty() || client.closed();
     return py::make_tuple(waits.interest.fd, waits.interest.wants, waits.interest.generation, waits.due, arrived,
-                          waits.again, ws_session_due(client.conn) != 0);
+                          waits.again, ws_conn_due(client.conn));
 }
 
 // ---- receiving

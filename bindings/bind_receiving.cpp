@@ -95,9 +95,14 @@ Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out)
 static Delivery receive_by(Client& client, int64_t deadline, const std::optional<bool>& decode) {
     Delivery next;
     Found found = Found::nothing;
-    auto look = [&] { return (found = take_one(client, decode, &next)) != Found::nothing; };
-    if (!client.wait_until(look, deadline, true)) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
-    if (found == Found::end) raise_end(client);
+    auto look = [&] {
+        found = client.undelivered.empty() ? take_in(client, decode) : Found::message;
+        return found != Found::nothing;
+    };
+    do { // what is called while it waits may raise: only then is it taken
+        if (!client.wait_until(look, deadline, true)) raise_error(client, WS_ERR_RECEIVE_TIMEOUT);
+        if (found == Found::end) raise_end(client);
+    } while (!pop(client, decode, &next));
     return next;
 }
 

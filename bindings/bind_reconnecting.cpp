@@ -52,7 +52,7 @@ void bind_reconnecting(ClientClass& client) {
         "set_on_due", [](Client& self, const py::object& callable) { self.on_due.exchange(callable); },
         py::arg("callable"), "Have callable() called by who waits, when take_due() would say something.");
     client.def(
-        "take_due", [](Client& self) { return ws_session_take_due(self.conn); },
+        "take_due", [](Client& self) { return ws_conn_take_due(self.conn, WS_DUE_TO_DO); },
         "What should be looked after: 1 asked, 2 down, 4 lost.");
     client.def_property_readonly("asked", [](Client& self) { return wsConnAsked(self.conn); });
     client.def("answer", &answer, py::arg("ask"), py::arg("answer"), py::arg("text") = py::none(),

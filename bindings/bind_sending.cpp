@@ -90,6 +90,7 @@ struct Send {
     static constexpr size_t required = 1;
     static py::object call(Client& client, const fastcall::Given<3>& given) {
         send_message(client, Payload(given[0], optional_bool(given[1])), optional_bool(given[2]));
+        if (client.watched.load(std::memory_order_relaxed)) client.tell();
         return py::none();
     }
 };
@@ -204,6 +205,7 @@ static void pong(Client& client, const py::bytes& data) {
     int32_t rc = wsConnPong(client.conn, payload.data(), payload.size());
     if (rc == WS_ERR_ARGUMENT) throw py::value_error("a pong carries at most 125 bytes");
     if (rc != WS_OK) raise_send(client, rc);
+    if (client.watched) client.tell();
 }
 
 void bind_sending(ClientClass& client) {

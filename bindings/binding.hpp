@@ -15,3 +15,4 @@ void bind_looking(ClientClass& client);
 void bind_loop(ClientClass& client);
 void bind_background(ClientClass& client);
 void bind_reconnecting(ClientClass& client);
+void bind_watching(ClientClass& client);

@@ -92,13 +92,16 @@ class Client {
     uint64_t bytes_received = 0; // when an event loop stepped last
     bool busy = false;           // that step brought much
 
+    std::atomic<bool> watched{false}, telling{false};
+    void tell(); // have on_news called here, or by the dispatcher, if there are any
+
     const bool ahead = false;              // on_open's: past the outbox
     std::atomic<unsigned long> tending{0}; // the thread that looks after what is due
     void tend();                           // look after it here, if something is
 
     // The callables stay where the garbage collector can visit them; on_batch captures only this handle.
-    Slot on_delivery, on_due; // what listen calls, and what is called when something is due
-    Deliveries undelivered;   // left over when a callback ended listening by an exception
+    Slot on_delivery, on_due, on_news; // what listen calls, and what is called when something is due or there are news
+    Deliveries undelivered;            // left over when a callback ended listening by an exception
 
     // If callbacks are called by the dispatcher: what it needs, which stays as it is from then on.
     py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
@@ -203,9 +206,11 @@ template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool 
             stay_if_given_up();
         }
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        if (ws_session_due(conn)) tend();
+        if (ws_conn_due(conn) & WS_DUE_TO_DO) tend();
+        if (watched.load(std::memory_order_relaxed)) tell();
         if (rc == WS_ERR_RECEIVE_TIMEOUT) return done();
         if (rc != WS_OK && rc != WS_ERR_INTERRUPTED) raise_error(*this, rc);
     }
+    if (watched.load(std::memory_order_relaxed)) tell();
     return true;
 }

@@ -15,4 +15,5 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used(), py::multiple_interpreters::per
     bind_loop(client);
     bind_background(client);
     bind_reconnecting(client);
+    bind_watching(client);
 }

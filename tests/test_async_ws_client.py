@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 from typing import Any
@@ -49,7 +50,7 @@ async def test_two_talk(chat_server: ChatServer) -> None:
         assert await bob.flush()
         assert await bob.send_message("hello")
         assert await anext(to_ann) == Message("hello", User("Robert"))
-        assert repr(bob) == "<wsclient.AsyncWSClient 'Robert' OPEN>"
+        assert re.fullmatch(r"<wsclient.AsyncWSClient 'Robert' #\d+ OPEN>", repr(bob))
         await ann.disconnect()
         assert [message async for message in to_ann] == []
     assert bob.last_error is None

@@ -730,6 +730,7 @@ def test_a_log_that_is_the_connections_own(websockets_echo: Echo) -> None:
     records: queue.Queue[logging.LogRecord] = queue.Queue()
     handler = logging.Handler()
     handler.emit = records.put  # type: ignore[method-assign]
+    handler.setLevel(logging.ERROR)
     logger.addHandler(handler)
     with wsclient.connect(websockets_echo.url, on_message=lambda *_: 1 / 0, logger=logger) as connection:
         connection.send("x")

@@ -118,8 +118,12 @@ def test_ctrl_c_in_on_open_is_raised() -> None:
 
 
 def errors_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """What was logged of exceptions."""
-    return [record.message for record in caplog.records if record.exc_info and record.levelno == logging.ERROR]
+    """What was logged of exceptions, after the connection's number."""
+    return [
+        record.message.partition(" ")[2]
+        for record in caplog.records
+        if record.exc_info and record.levelno == logging.ERROR
+    ]
 
 
 def test_what_raises_is_logged_and_the_connection_goes_on(connect: Connect, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -604,8 +605,8 @@ def test_what_a_client_says_of_itself(server: ChatServer) -> None:
     client = WSClient(server.host, server.port, "Alice")
     assert repr(client) == "<wsclient.WSClient 'Alice' not connected>"
     with client:
-        assert repr(client) == "<wsclient.WSClient 'Alice' OPEN>"
-    assert repr(client) == "<wsclient.WSClient 'Alice' CLOSED>"
+        assert re.fullmatch(r"<wsclient.WSClient 'Alice' #\d+ OPEN>", repr(client))
+    assert re.fullmatch(r"<wsclient.WSClient 'Alice' #\d+ CLOSED>", repr(client))
 
 
 def test_the_import_without_the_native_module(tmp_path: Path) -> None:

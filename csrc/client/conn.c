@@ -32,6 +32,7 @@ int32_t ws_conn_start_protocol(wsConn* conn) {
     ws_protocol_init_client(&conn->protocol, &conn->settings.limits, ws_sys_random);
     int32_t rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
     if (rc) return rc;
+    ws_conn_hook_frames(conn);
     conn->protocol.writer.threshold = conn->settings.compress_threshold;
     ws_buf* out = &conn->protocol.writer.out;
     ws_buf_free(&conn->request);
@@ -43,7 +44,8 @@ static wsConn* conn_alloc(void) {
     static _Atomic uint64_t serial = 1;
     wsConn* conn = calloc(1, sizeof *conn);
     if (!conn) return NULL;
-    conn->news = atomic_fetch_add(&serial, 1) << 32;
+    conn->id = atomic_fetch_add(&serial, 1);
+    conn->news = conn->id << 32;
     conn->dial.phase = WS_DIAL_DONE;
     if (ws_mutex_init(&conn->mutex) == 0) {
         ws_conn_watch_forks(conn);
@@ -90,6 +92,7 @@ void wsConnFree(wsConn* conn) {
     ws_error_clear(&conn->write_failure);
     ws_settings_free(&conn->settings);
     ws_session_free(conn->session);
+    ws_trace_free(conn->trace);
     ws_mutex_free(&conn->mutex);
     free(conn);
 }
@@ -236,6 +239,7 @@ void ws_conn_finish(wsConn* conn, const ws_error* error) {
         conn->ended = true;
         conn->close_pending = true;
         conn->state = WS_STATE_CLOSED;
+        ws_conn_tell(conn, WS_DUE_CLOSED);
         if (conn->io) ws_io_call(conn->io); /* to let go of it */
     }
     ws_conn_wake_waiters(conn);

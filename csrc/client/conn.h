@@ -18,6 +18,7 @@
 #include "client/redirects.h"
 #include "client/session.h"
 #include "client/settings.h"
+#include "client/trace.h"
 #include "core/protocol.h"
 #include "net/forks.h"
 #include "net/thread.h"
@@ -42,6 +43,10 @@ struct wsConn {
     atomic_bool relieved;   /* another thread steps it for the I/O thread */
     atomic_bool keeping;    /* the I/O thread takes the token, or has it, to stand in for the callers */
     _Atomic int64_t tended; /* when it was stepped last, ms */
+    uint64_t id;            /* no other connection of the process has it */
+    atomic_int due;         /* WS_DUE_...: for whom it concerns */
+    bool watched;           /* by somebody who wants news; set before the first step */
+    ws_trace* trace;        /* of frames, NULL: nobody looks at them; likewise */
     ws_session* session;    /* NULL: it does not reconnect */
     ws_fork_listener forks;
     bool torn;             /* a child's copy of what another thread was changing: not to be freed */
@@ -115,6 +120,12 @@ bool ws_conn_has_events(const wsConn* conn);
 
 /* Make the request for settings.request, and be ready for its answer, by another protocol. 0 or a code. (conn.c) */
 int32_t ws_conn_start_protocol(wsConn* conn);
+
+/* Set WS_DUE_... (news only for who watches). Any thread. (conn_watch.c) */
+void ws_conn_tell(wsConn* conn, int32_t what);
+
+/* Have frames of the protocol traced if they are to be. (conn_watch.c) */
+void ws_conn_hook_frames(wsConn* conn);
 
 /* From now on a child process has a closed copy. (conn_forked.c) */
 void ws_conn_watch_forks(wsConn* conn);

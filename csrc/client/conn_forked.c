@@ -47,6 +47,9 @@ static void forked(ws_fork_listener* listener) {
     ws_mutex_init(&conn->mutex);
     conn->owner = 0;
     conn->waiters = NULL;
+    conn->due = 0;
+    conn->watched = false;
+    conn->trace = NULL; /* another thread may have been at it: it is left */
     conn->waiting = 0;
     close_copy(conn);
 }

@@ -177,6 +177,7 @@ void ws_conn_counters(wsConn* conn, ws_counters* counters) {
                               .ping_p50 = ws_round_trips_quantile(trips, 0.5),
                               .ping_p90 = ws_round_trips_quantile(trips, 0.9),
                               .ping_p99 = ws_round_trips_quantile(trips, 0.99)};
+    if (conn->trace) counters->frames_missed = ws_trace_missed(conn->trace);
     if (conn->session) {
         counters->messages_waiting += conn->session->held.messages;
         counters->bytes_waiting += conn->session->held.bytes;

@@ -184,17 +184,6 @@ bool ws_session_reconnects(const wsConn* conn);
 /* Would a message be accepted now, or refused for good? Of a connection that reconnects. */
 bool ws_session_has_room(wsConn* conn);
 
-/* What somebody should look after, as bits. */
-enum {
-    WS_DUE_ASK = 1 /* wsConnAsked */,
-    WS_DUE_DOWN = 2 /* it will be opened anew */,
-    WS_DUE_LOST = 4 /* wsConnLost */
-};
-
-/* 0 for a connection that does not reconnect. Taking clears it. Any thread. */
-int32_t ws_session_due(wsConn* conn);
-int32_t ws_session_take_due(wsConn* conn);
-
 /* wsConnAnswer with words for why not, which are copied; NULL: none. */
 int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char* text);
 
@@ -214,7 +203,43 @@ int32_t ws_session_flushed(wsConn* conn, uint64_t number);
 /* wsConnClose with a deadline of its own: `timeout` in ms, INT64_MAX for none. */
 int32_t ws_conn_close(wsConn* conn, uint16_t code, const char* reason, size_t length, int64_t timeout);
 
+/* -- what should be looked after -- */
+
+/* As bits: what a connection that reconnects wants done, and news for who watches one. */
+enum {
+    WS_DUE_ASK = 1,     /* wsConnAsked */
+    WS_DUE_DOWN = 2,    /* it will be opened anew */
+    WS_DUE_LOST = 4,    /* wsConnLost */
+    WS_DUE_OPENED = 8,  /* it is open, or open anew */
+    WS_DUE_CLOSED = 16, /* it has ended, for good */
+    WS_DUE_FRAMES = 32, /* ws_conn_take_frames */
+    WS_DUE_TO_DO = WS_DUE_ASK | WS_DUE_DOWN | WS_DUE_LOST,
+    WS_DUE_NEWS = WS_DUE_OPENED | WS_DUE_CLOSED | WS_DUE_FRAMES
+};
+
+/* Any thread. Taking clears those asked for. */
+int32_t ws_conn_due(const wsConn* conn);
+int32_t ws_conn_take_due(wsConn* conn, int32_t of);
+
+/* Watch it: from now on there are news, those of frames if they are wanted. Before the first step. 0, WS_ERR_MEMORY. */
+int32_t ws_conn_watch(wsConn* conn, bool frames);
+
+/* A frame that passed (RFC 6455 5.2). */
+typedef struct ws_traced {
+    double time;     /* when it was read, or queued to be written; seconds since the epoch */
+    uint64_t length; /* of its payload on the wire */
+    bool sent, fin, rsv1;
+    uint8_t opcode;
+    uint8_t payload_length, payload[125]; /* of a control frame */
+} ws_traced;
+
+/* The oldest of those not taken yet, up to the last 1024: how many of out[0..max) were filled. Any thread. */
+size_t ws_conn_take_frames(wsConn* conn, ws_traced* out, size_t max);
+
 /* -- looking -- */
+
+/* A number that no other connection of this process has. */
+uint64_t ws_conn_id(const wsConn* conn);
 
 typedef enum ws_initiator { WS_BY_NOBODY = 0, WS_BY_US = 1, WS_BY_PEER = 2 } ws_initiator;
 
@@ -279,6 +304,7 @@ typedef struct ws_counters {
     uint64_t pings_received, pongs_received;
     double latency;                      /* the last round trip, seconds; 0 before the first */
     double ping_p50, ping_p90, ping_p99; /* what half, 90 and 99 percent of them did not exceed, within an eighth */
+    uint64_t frames_missed;              /* that made way before ws_conn_take_frames */
     uint64_t reconnects;
     uint64_t outbox_messages, outbox_bytes; /* accepted, and not yet proved to have arrived */
 } ws_counters;

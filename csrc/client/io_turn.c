@@ -121,7 +121,7 @@ static ws_turn drive(ws_io_entry* entry) {
     watch(entry);
     set_deadline(entry, any);
     entry->tended = conn->tended;
-    bool events = ws_conn_has_events(conn) || ws_session_due(conn);
+    bool events = ws_conn_has_events(conn) || ws_conn_due(conn);
     bool ended = conn->ended;
     ws_conn_release(conn);
     if (events && entry->on_events) entry->on_events(entry->arg);

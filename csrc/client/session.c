@@ -79,16 +79,12 @@ static void note_down(wsConn* conn) {
     down->opened = conn->session->opened != 0;
 }
 
-static void tell(ws_session* session, int32_t what) {
-    atomic_fetch_or(&session->due, what);
-}
-
 static void ask(wsConn* conn, ws_session_phase phase) {
     ws_session* session = conn->session;
     session->phase = phase;
     session->until = ws_conn_after(ws_sys_now(), session->terms.ask_timeout);
     session->answered = false;
-    tell(session, WS_DUE_ASK);
+    ws_conn_tell(conn, WS_DUE_ASK);
 }
 
 /* ---- down ---- */
@@ -127,7 +123,7 @@ static bool plan(wsConn* conn) {
     session->phase = WS_SESSION_PAUSE;
     session->down.pause = wait;
     session->until = now + wait;
-    tell(session, WS_DUE_DOWN);
+    ws_conn_tell(conn, WS_DUE_DOWN);
     return true;
 }
 
@@ -234,6 +230,7 @@ static void open_gate(wsConn* conn) {
     if (session->epoch) session->reconnects++;
     conn->deadline = INT64_MAX;
     conn->state = WS_STATE_OPEN;
+    ws_conn_tell(conn, WS_DUE_OPENED);
 }
 
 bool ws_session_upgraded(wsConn* conn) {
@@ -363,14 +360,6 @@ bool ws_session_holds_back(const wsConn* conn) {
 
 bool ws_session_reconnects(const wsConn* conn) {
     return conn->session != NULL;
-}
-
-int32_t ws_session_due(wsConn* conn) {
-    return conn->session ? atomic_load_explicit(&conn->session->due, memory_order_relaxed) : 0;
-}
-
-int32_t ws_session_take_due(wsConn* conn) {
-    return conn->session ? atomic_exchange(&conn->session->due, 0) : 0;
 }
 
 void ws_session_down_info(wsConn* conn, ws_down* down) {

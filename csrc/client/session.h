@@ -60,8 +60,7 @@ typedef struct ws_session {
     int64_t unproven_since;          /* ms, 0: none */
     wsTlsInfo tls_before;            /* somebody may still look at it */
     uint64_t reconnects;
-    ws_down down;   /* the last loss */
-    atomic_int due; /* WS_DUE_...: for whom it concerns */
+    ws_down down; /* the last loss */
 } ws_session;
 
 /* *session is NULL if that is not wanted. 0, WS_ERR_ARGUMENT or WS_ERR_MEMORY, with a text. */

@@ -199,9 +199,10 @@ int32_t wsConnSendAhead(wsConn* conn, int32_t type, const void* data, size_t len
 
 /* ---- lost ---- */
 
-static void lose(ws_session* session) {
+static void lose(wsConn* conn) {
+    ws_session* session = conn->session;
     ws_outbox_move_first(&session->outbox, &session->lost);
-    atomic_fetch_or(&session->due, WS_DUE_LOST);
+    ws_conn_tell(conn, WS_DUE_LOST);
 }
 
 void ws_session_rewind(wsConn* conn) {
@@ -209,7 +210,7 @@ void ws_session_rewind(wsConn* conn) {
     uint64_t written = ws_conn_written_up_to(conn);
     while (session->terms.at_most_once && session->outbox.first && session->outbox.first != session->outbox.unsent &&
            session->outbox.first->start < written) {
-        lose(session);
+        lose(conn);
     }
     ws_outbox_rewind(&session->outbox);
     session->proof_id = 0;
@@ -224,7 +225,7 @@ void ws_session_give_up(wsConn* conn) {
         ws_outbox_drop(&session->outbox, session->outbox.first->number); /* the answer to our close frame proves it */
     }
     while (session->outbox.first) {
-        lose(session);
+        lose(conn);
     }
 }
 

@@ -34,6 +34,12 @@ static inline bool ws_frame_is_control(uint8_t opcode) {
     return (opcode & 0x8) != 0;
 }
 
+/* Who is told of each frame that passes; `payload` is that of a control frame, else NULL. */
+typedef struct ws_frame_hook {
+    void (*note)(void* arg, const ws_frame* frame, const uint8_t* payload); /* NULL: nobody */
+    void* arg;
+} ws_frame_hook;
+
 /*
  * Decode the header at the start of bytes[0..n). Returns its length; 0 if more bytes are needed; -1 if the length is
  * written wrongly (not in the shortest form, or with the top bit set).

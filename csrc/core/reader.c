@@ -151,6 +151,10 @@ static void begin_frame(ws_reader* reader) {
     reader->gathering = !whole || reader->compressed || frame->length > WS_READ_SIZE;
 }
 
+static void note_data(const ws_reader* reader) {
+    if (!ws_frame_is_control(reader->frame.opcode)) reader->hook.note(reader->hook.arg, &reader->frame, NULL);
+}
+
 static int32_t read_header(ws_reader* reader, ws_error* error) {
     int n = ws_frame_decode(&reader->frame, ws_buf_head(&reader->in), ws_buf_len(&reader->in));
     if (n == 0) return STEP_MORE;
@@ -160,6 +164,7 @@ static int32_t read_header(ws_reader* reader, ws_error* error) {
     ws_buf_consume(&reader->in, (size_t)n);
     reader->frames++;
     begin_frame(reader);
+    if (reader->hook.note) note_data(reader);
     return STEP_ON;
 }
 
@@ -291,6 +296,7 @@ static int32_t read_control(ws_reader* reader, ws_incoming* incoming, ws_error* 
     unmask(reader, at, at, n);
     reader->in_frame = false;
     reader->used = n;
+    if (reader->hook.note) reader->hook.note(reader->hook.arg, &reader->frame, at);
     *incoming = (ws_incoming){.opcode = reader->frame.opcode, .data = at, .len = n};
     return incoming->opcode == WS_OPCODE_CLOSE ? parse_close(reader, incoming, error) : STEP_EVENT;
 }

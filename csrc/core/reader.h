@@ -52,6 +52,7 @@ typedef struct ws_reader {
     uint8_t opcode;          /* of the message being received, 0 between messages */
     uint32_t fragments;      /* frames of it so far */
     uint64_t frames;         /* headers read; whoever counts them may set it back */
+    ws_frame_hook hook;      /* told of data frames once the header is read, of control frames once they are complete */
     ws_utf8 utf8;
     ws_inflater inflater; /* enabled once permessage-deflate was agreed on */
     ws_frame frame;

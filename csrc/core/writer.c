@@ -38,6 +38,7 @@ static int32_t write_frame(ws_writer* writer, uint8_t first, const void* data, s
     writer->out.end += len;
     writer->total += header + len;
     writer->frames++;
+    if (writer->hook.note) writer->hook.note(writer->hook.arg, &frame, ws_frame_is_control(frame.opcode) ? data : NULL);
     return WS_OK;
 }
 

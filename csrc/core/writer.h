@@ -23,6 +23,7 @@ typedef struct ws_writer {
     ws_buf out;           /* bytes to write */
     uint64_t total;       /* bytes ever queued, handshake included; total - len(out) are written */
     uint64_t frames;      /* frames ever queued */
+    ws_frame_hook hook;   /* told of each one; it may be taken back later */
     bool pong_held;       /* a pong waits for the backlog to go */
     uint8_t pong_len;
     uint8_t pong[WS_FRAME_MAX_CONTROL];

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Final
 
-
-def check_callback(name: str, callback: object, awaited: bool = False) -> None:
-    """Raise ``TypeError`` for what cannot be called; for a coroutine function, too, unless that is ``awaited``."""
-    if callback is None:
-        return
-    if not callable(callback):
-        raise TypeError(f"{name} must be callable or None, not {type(callback).__name__}")
-    if not awaited and (inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__)):
-        raise TypeError(f"{name} must be a plain function, not async: nothing here would await it")
+from ._checks import check_callback
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeVar, cast
 
 from ._codec import check_name, decode, encode
 from ._handle import new_handle
+from ._log import ConnectionLogger
 from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK, EnvelopeError, WebSocketException
 from .models import Message, MessageInfo, User
 from .options import ClientOptions
@@ -28,7 +29,7 @@ class ChatClient:
         self._options = options
         self._url = _url(ip, port) if url is None else url
         self._username = username
-        self._logger = options.logger or logging.getLogger("wsclient")
+        self._logger: logging.Logger | ConnectionLogger = options.logger or logging.getLogger("wsclient")
         self._leaving = False
         self._skipped = 0
         self._last_error: Exception | None = None

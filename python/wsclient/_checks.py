@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 
 
@@ -33,3 +34,13 @@ def check_callable(name: str, value: object) -> None:
     """Check that a value can be called, or is None."""
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be callable or None, not {type(value).__name__}")
+
+
+def check_callback(name: str, callback: object, awaited: bool = False) -> None:
+    """Raise ``TypeError`` for what cannot be called; for a coroutine function, too, unless that is ``awaited``."""
+    if callback is None:
+        return
+    if not callable(callback):
+        raise TypeError(f"{name} must be callable or None, not {type(callback).__name__}")
+    if not awaited and (inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__)):
+        raise TypeError(f"{name} must be a plain function, not async: nothing here would await it")

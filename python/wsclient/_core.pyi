@@ -149,12 +149,13 @@ class WSClient:
 
     # What follows is for event loops: nothing of it waits.
 
-    def step(self, wanted: bool) -> tuple[int, int, int, int, bool, bool, bool]:
+    def step(self, wanted: bool) -> tuple[int, int, int, int, bool, bool, int]:
         """Do what can be done: connect, read, write, keep deadlines. Say what to wait for then.
 
         A descriptor (-1: none), what of it (1 reading, 2 writing, 3 both), its generation (another: another descriptor,
         though the number may be the same), milliseconds to the next step at the latest (-1: any), whether a message or
-        the end is there for ``take``, whether there is more to do at once, and whether ``take_due`` has something.
+        the end is there for ``take``, whether there is more to do at once, and what ``take_due`` and ``take_news``
+        have.
         ``wanted``: make what comes into objects right away. While connecting, a step closes descriptors; after that see
         ``keep_socket``.
         """
@@ -298,6 +299,27 @@ class WSClient:
     @property
     def latency(self) -> float:
         """The last round trip of a ping in seconds, 0 before the first."""
+
+    # -- watching
+
+    @property
+    def id(self) -> int:
+        """A number that no other connection of this process has."""
+
+    def watch(self, on_news: Callable[[], object], frames: bool) -> None:
+        """Have on_news() called by who waits, or the dispatcher, when take_news() would say something.
+
+        Before it is opened. With ``frames`` those that pass are noted, the last 1024 of them.
+        """
+
+    def tell(self) -> None:
+        """Call on_news(), or have the dispatcher call it, if there are any."""
+
+    def take_news(self) -> int:
+        """What there is to tell: 8 it was opened, 16 it was closed for good, 32 frames have passed."""
+
+    def take_frames(self) -> list[tuple[bool, int, bool, bool, int, bytes, float]]:
+        """Each frame: whether it was sent, its opcode, FIN, RSV1, length, a control frame's payload, and when."""
 
     # -- reconnecting
 

@@ -15,6 +15,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _READ, _WRITE = 1, 2
+_TO_DO, _NEWS = 7, 56  # of what is due
 _REST = 0.5  # seconds without a turn after which memory is given back
 _PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
 _BURST = 256
@@ -30,6 +31,9 @@ class LoopDriver:
 
     calling = False
     """Whether callbacks are being called: what they send is written together after them."""
+
+    traced = False
+    """Whether somebody wants to know of frames."""
 
     def __init__(self, handle: _core.WSClient, loop: asyncio.AbstractEventLoop) -> None:
         handle.keep_socket()
@@ -84,14 +88,12 @@ class LoopDriver:
     def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        fd, wants, generation, due, arrived, again, asks = self._handle.step(self._wanted())
+        fd, wants, generation, due, arrived, again, concerns = self._handle.step(self._wanted())
         self._turns += 1
         if (fd, generation) != self._watched:
             self._unwatch()
             self._handle.drop_socket()
             self._watched = (fd, generation)
-        if asks and self.on_due and not self._tending:
-            self._tending = self._loop.create_task(self._tend(self.on_due))
         if wants != self._wants:
             self._watch(wants)
         if again or self._concerns_callbacks(arrived):
@@ -103,6 +105,14 @@ class LoopDriver:
             self._arm(due)
         else:
             self._end()
+        if concerns:
+            self._look_after(concerns)
+
+    def _look_after(self, due: int) -> None:
+        if due & _TO_DO and self.on_due and not self._tending:
+            self._tending = self._loop.create_task(self._tend(self.on_due))
+        if due & _NEWS:
+            self._handle.tell()
 
     def _wanted(self) -> bool:
         """Whether what is read is to be made into objects at once."""
@@ -231,6 +241,8 @@ class LoopDriver:
     def _called(self, left: bool) -> None:
         self._left = left
         self._handle.write_out()
+        if self.traced:
+            self._handle.tell()
         if left:
             self.go_on_soon()
         elif self._call_back and (self._handle.queued or not self._wants & _READ):

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from . import _core
 from ._cookies import cookie_header, keep_cookies
+from ._log import watch
 from .exceptions import InvalidURI
 from .options import ClientOptions, DeflateOptions, header_items
 from .tls import TLSOptions
@@ -75,6 +76,7 @@ class CoreCounters(TypedDict):
     ping_p50: float
     ping_p90: float
     ping_p99: float
+    frames_missed: int
     reconnects: int
     outbox_messages: int
     outbox_bytes: int
@@ -124,8 +126,10 @@ def open_handle(handle: _core.WSClient, options: ClientOptions) -> None:
 
 
 def attempt_handle(url: str, options: ClientOptions) -> _core.WSClient:
-    """Make the native handle for one attempt to connect, for which the bearer token is asked anew."""
-    return new_handle(url, options, _credentials(options))
+    """Make the native handle for one attempt to connect, for which the bearer token is asked anew; it is watched."""
+    handle = new_handle(url, options, _credentials(options))
+    watch(handle, options)
+    return handle
 
 
 def request_headers(url: str, options: ClientOptions) -> list[tuple[str, str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Literal
 
 from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks
+from ._log import ConnectionLogger
 from ._session import Session
 from .exceptions import ConnectionClosedError
 from .models import CloseInfo, Request, Response, State, Stats, Timings
@@ -30,10 +30,18 @@ class BaseConnection:
         self._callbacks = callbacks
         self._session = session
         self._ping_timeout = options.ping_timeout
-        self._logger = options.logger or logging.getLogger("wsclient")
 
     def __repr__(self) -> str:
-        return f"<wsclient.{type(self).__name__} {self.state.name} to {self.remote_address}>"
+        return f"<wsclient.{type(self).__name__} #{self.id} {self.state.name} to {self.remote_address}>"
+
+    @property
+    def _logger(self) -> ConnectionLogger:
+        return ConnectionLogger(self._options, self._handle)
+
+    @property
+    def id(self) -> int:
+        """A number that no other connection of this process has; it stands in the log, too."""
+        return self._handle.id
 
     def fileno(self) -> int:
         """Return the socket's descriptor, -1 once it is closed."""

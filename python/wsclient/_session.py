@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from . import _core
 from ._handle import keep_answer, request_headers
+from ._log import ConnectionLogger
 from .exceptions import MessagesLostError, PingTimeoutError
 from .options import ClientOptions
 from .reconnect import ReconnectPolicy
@@ -36,7 +36,7 @@ class Session:
         self._url = url
         self._options = options
         self._policy = policy
-        self._logger = options.logger or logging.getLogger("wsclient")
+        self._logger = ConnectionLogger(options, handle)
         self._lock = threading.RLock()  # of what was lost, which the dispatcher and callers take over
         self._lost: deque[str | bytes] = deque(maxlen=None if policy.on_lost else policy.outbox_messages)
         self.lost = 0
@@ -167,7 +167,7 @@ def session_of(handle: _core.WSClient, url: str, options: ClientOptions) -> Sess
     return Session(handle, url, options, options.policy) if options.policy else None
 
 
-def tell_nobody(handle: _core.WSClient, logger: logging.Logger) -> None:
+def tell_nobody(handle: _core.WSClient, logger: ConnectionLogger) -> None:
     """Take what is due where nobody has the connection any more: only the log is told of what was given up."""
     handle.take_due()
     lost = len(handle.take_lost())

@@ -14,14 +14,16 @@ from types import TracebackType
 from typing import Literal, TypeVar, cast, overload
 
 from . import _core
-from ._callbacks import NO_CALLBACKS, Callbacks, check_callback
+from ._callbacks import NO_CALLBACKS, Callbacks
+from ._checks import check_callback
 from ._data import DATA, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
 from ._driver import LoopDriver, OpeningDriver
 from ._handle import attempt_handle, keep_answer, new_handle
+from ._log import traced
 from ._look import BaseConnection
 from ._session import Session, session_of, tell_nobody, with_hook
 from .exceptions import ConcurrencyError, ConnectionClosedOK, PingTimeoutError, WebSocketException, WriteTimeoutError
-from .models import CloseInfo, Data, MessageEvent, State
+from .models import CloseInfo, Data, Frame, MessageEvent, State
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -101,6 +103,7 @@ class connect:
         local_addr: tuple[str, int] | None = None,
         socket_options: SocketOptions | None = None,
         reconnect: bool | ReconnectPolicy | None = None,
+        on_frame: Callable[[Frame], object] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         check_callback("on_open", on_open, awaited=True)
@@ -137,13 +140,19 @@ class connect:
             local_addr=local_addr,
             socket_options=socket_options,
             reconnect=policy,
+            on_frame=on_frame,
             logger=logger,
         )
         self._url = url
         new_handle(url, self._options)  # what is wrong with them is said now
 
     def __await__(self) -> Generator[object, None, AsyncConnection]:
-        return open_connection(self._url, self._options, self._callbacks, self._on_open).__await__()
+        return self._open().__await__()
+
+    async def _open(self) -> AsyncConnection:
+        connection = new_connection(self._url, self._options, self._callbacks)
+        await connection._open(self._on_open)  # pyright: ignore[reportPrivateUsage]
+        return connection
 
     async def __aenter__(self) -> AsyncConnection:
         self._connection = await self
@@ -155,22 +164,12 @@ class connect:
         await self._connection.__aexit__(kind, error, trace)
 
 
-async def open_connection(
-    url: str,
-    options: ClientOptions,
-    callbacks: Callbacks = NO_CALLBACKS,
-    on_open: Callable[[AsyncConnection], object] | None = None,
-) -> AsyncConnection:
-    """Connect: one attempt. Raises as :class:`connect` says."""
+def new_connection(url: str, options: ClientOptions, callbacks: Callbacks = NO_CALLBACKS) -> AsyncConnection:
+    """Make a connection that is not yet open, for the running loop."""
     handle = attempt_handle(url, options)
     driver = LoopDriver(handle, asyncio.get_running_loop())
     connection = AsyncConnection(handle, options, driver, callbacks, session_of(handle, url, options))
     connection._reconnect()  # pyright: ignore[reportPrivateUsage]
-    try:
-        await driver.open()
-    finally:
-        keep_answer(handle, options)
-    await connection._begin(on_open)  # pyright: ignore[reportPrivateUsage]
     return connection
 
 
@@ -202,6 +201,9 @@ class AsyncConnection(BaseConnection):
         self._line = asyncio.Lock()  # senders wait in it for room
         self._in_line = 0
         self._in_fragments = False
+        # What is sent without a turn of the loop has one later that looks after it.
+        driver.traced = traced(options)
+        self._later = driver.go_on_soon if driver.traced else driver.prove_later if session else None
 
     def __del__(self) -> None:
         if self.state in (State.CONNECTING, State.OPEN):
@@ -253,6 +255,14 @@ class AsyncConnection(BaseConnection):
     def _ahead(self) -> AsyncConnection:
         """Return what ``on_open`` gets."""
         return _OpeningConnection(self._handle.ahead(), self._options, self._driver)
+
+    async def _open(self, on_open: Callable[[AsyncConnection], object] | None = None) -> None:
+        """Connect: one attempt. Raises as :class:`connect` says."""
+        try:
+            await self._driver.open()
+        finally:
+            keep_answer(self._handle, self._options)
+        await self._begin(on_open)
 
     async def _begin(self, on_open: Callable[[AsyncConnection], object] | None) -> None:
         """Call ``on_open``, and have the loop call the other callbacks from then on."""
@@ -333,8 +343,8 @@ class AsyncConnection(BaseConnection):
                 self._handle.withdraw(ticket)
                 self._driver.turn()
                 raise
-        elif self._session:
-            self._driver.prove_later()
+        elif self._later:
+            self._later()
 
     def send_nowait(self, data: Data, *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room.
@@ -348,8 +358,8 @@ class AsyncConnection(BaseConnection):
         if posted:
             if not self._driver.calling:
                 self._driver.go_on_soon()
-        elif self._session:
-            self._driver.prove_later()
+        elif self._later:
+            self._later()
 
     async def send_many(self, items: Iterable[Data]) -> None:
         """Send many messages with as few writes as possible. Raises as :meth:`send` does.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
 from typing import Literal
 
 from ._chat import FAILURES, ChatClient, announcement
 from ._checks import check_timeout
 from ._codec import check_name
-from .aio import AsyncConnection, open_connection
+from .aio import AsyncConnection, new_connection
 from .exceptions import ConcurrencyError, ConnectionClosedOK, InvalidState
-from .models import Message, MessageInfo, State, Stats
+from .models import Frame, Message, MessageInfo, State, Stats
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -75,6 +75,7 @@ class AsyncWSClient(ChatClient):
         local_addr: tuple[str, int] | None = None,
         socket_options: SocketOptions | None = None,
         reconnect: bool | ReconnectPolicy | None = None,
+        on_frame: Callable[[Frame], object] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         options = ClientOptions(
@@ -106,6 +107,7 @@ class AsyncWSClient(ChatClient):
             local_addr=local_addr,
             socket_options=socket_options,
             reconnect=reconnect,
+            on_frame=on_frame,
             logger=logger,
         )
         super().__init__(ip, port, username, url, options)
@@ -113,7 +115,8 @@ class AsyncWSClient(ChatClient):
         self._connection: AsyncConnection | None = None
 
     def __repr__(self) -> str:
-        state = self._connection.state.name if self._connection else "not connected"
+        connection = self._connection
+        state = f"#{connection.id} {connection.state.name}" if connection else "not connected"
         return f"<wsclient.AsyncWSClient {self._username!r} {state}>"
 
     async def __aenter__(self) -> AsyncWSClient:
@@ -142,7 +145,9 @@ class AsyncWSClient(ChatClient):
         self._connection, self._leaving, self._last_error = None, False, None
         self._connecting = True
         try:
-            connection = await open_connection(self._url, self._introducing(AsyncConnection.send_nowait))
+            connection = new_connection(self._url, self._introducing(AsyncConnection.send_nowait))
+            self._logger = connection._logger  # pyright: ignore[reportPrivateUsage]
+            await connection._open()  # pyright: ignore[reportPrivateUsage]
         finally:
             self._connecting = False
         if not self._options.policy:

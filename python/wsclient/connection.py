@@ -22,7 +22,7 @@ from .exceptions import (
     ConnectionClosedOK,
     WebSocketException,
 )
-from .models import CloseInfo, Data, MessageEvent, State
+from .models import CloseInfo, Data, Frame, MessageEvent, State
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -76,6 +76,7 @@ def connect(
     local_addr: tuple[str, int] | None = None,
     socket_options: SocketOptions | None = None,
     reconnect: bool | ReconnectPolicy | None = None,
+    on_frame: Callable[[Frame], object] | None = None,
     logger: logging.Logger | None = None,
 ) -> Connection:
     """Connect to a WebSocket server and return the open connection (RFC 6455 4.1).
@@ -146,6 +147,7 @@ def connect(
         local_addr=local_addr,
         socket_options=socket_options,
         reconnect=policy,
+        on_frame=on_frame,
         logger=logger,
     )
     handle = attempt_handle(url, options)

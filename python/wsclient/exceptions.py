@@ -46,10 +46,10 @@ whose ``__cause__`` says why: a :exc:`ProtocolError`, a :exc:`PayloadTooBig`, an
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TypedDict
 
+from ._redact import shown_text, shown_url
 from .models import Close, Response, Timings
 
 
@@ -112,11 +112,11 @@ class ConnectionClosedError(ConnectionClosed, ConnectionError):
 
 
 class InvalidURI(WebSocketException, ValueError):
-    """The URL is no WebSocket URL (RFC 6455 3)."""
+    """The URL is no WebSocket URL (RFC 6455 3). ``uri`` is it without what may be secret: user, password, query."""
 
     def __init__(self, uri: str, msg: str) -> None:
-        super().__init__(uri, msg)
-        self.uri = uri
+        self.uri = shown_text(uri)
+        super().__init__(self.uri, msg)
         self.msg = msg
 
     def __str__(self) -> str:
@@ -178,7 +178,7 @@ class InvalidStatus(InvalidHandshake):
     def __str__(self) -> str:
         text = f"server rejected WebSocket connection: HTTP {self.response.status_code:d}"
         location = self.response.headers.get("Location")
-        return f"{text} (it redirects to {location})" if location else text
+        return f"{text} (it redirects to {shown_url(location)})" if location else text
 
 
 class InvalidHeader(InvalidHandshake):
@@ -416,8 +416,8 @@ def _system(message: str, details: CoreDetails) -> Exception:
 
 
 def _url(message: str, details: CoreDetails) -> InvalidURI:
-    """The message names the URL before what is wrong with it; a password in it is for no log."""
-    return InvalidURI(re.sub("//.*@", "//***@", details["url"]), message.rpartition(": ")[2])
+    """The message names the URL before what is wrong with it."""
+    return InvalidURI(details["url"], message.rpartition(": ")[2])
 
 
 def _lost(message: str, details: CoreDetails) -> Exception:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from ._redact import shown_url
+
 BytesLike: TypeAlias = bytes | bytearray | memoryview
 """What is sent as a binary message."""
 
@@ -157,6 +159,44 @@ class MessageEvent:
     """When its last byte was read from the socket, in seconds since the epoch."""
 
 
+class Opcode(enum.IntEnum):
+    """What a frame is (RFC 6455 5.2)."""
+
+    CONT = 0
+    """Another part of a message."""
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame that went over a connection (RFC 6455 5.2)."""
+
+    connection: int
+    """The ``id`` of the connection."""
+    sent: bool
+    """By us, or received."""
+    opcode: Opcode
+    fin: bool
+    """It ends its message."""
+    rsv1: bool
+    """Of the first frame of a message: it is compressed (RFC 7692 6)."""
+    length: int
+    """Bytes of the payload, as they go over the wire."""
+    payload: bytes
+    """The payload of a close frame, ping or pong; ``b""`` of others."""
+    time: float
+    """When it was queued to be written, or read from the socket, in seconds since the epoch."""
+
+    def __str__(self) -> str:
+        flags = ("" if self.fin else ", to be continued") + (", compressed" if self.rsv1 else "")
+        payload = f" {self.payload.hex()}" if self.payload else ""
+        return f"{'>' if self.sent else '<'} {self.opcode.name}{flags}, {self.length} bytes{payload}"
+
+
 @dataclass(frozen=True, slots=True)
 class Timings:
     """How long each phase of opening a connection took, in seconds; 0 for those that there were not."""
@@ -208,6 +248,8 @@ class Stats:
     """Likewise 99 of 100."""
     timings: Timings
     """How long each phase of opening took."""
+    frames_missed: int = 0
+    """Those that ``on_frame`` or the log was not told of, because it was too slow."""
     reconnects: int = 0
     """How often the connection was lost and opened anew."""
     outbox_messages: int = 0
@@ -260,8 +302,11 @@ class Request:
     """The HTTP request of an opening handshake (RFC 6455 4.1)."""
 
     path: str
-    """Path and query."""
+    """Path and query; the representation leaves the query out."""
     headers: Headers = field(default_factory=Headers)
+
+    def __repr__(self) -> str:
+        return f"Request({shown_url(self.path)!r}, {self.headers!r})"
 
     @classmethod
     def parse(cls, head: bytes) -> Request:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from typing import Literal, TypeAlias, cast
 
-from ._checks import check_count, check_instance, check_timeout
+from ._checks import check_callback, check_count, check_instance, check_timeout
+from .models import Frame
 from .reconnect import ReconnectPolicy
 from .tls import PathLike, TLSOptions, check_tls
 
@@ -115,7 +116,7 @@ class ClientOptions:
     """How to secure ``wss://``; ``None``: the defaults of :class:`~wsclient.TLSOptions`."""
     server_hostname: str | None = None
     """Name that the server's certificate must be valid for and that it is asked for (SNI); ``None``: the URL's host."""
-    proxy: str | Literal[True] | None = True
+    proxy: str | Literal[True] | None = field(default=True, repr=False)
     """URL of an HTTP or SOCKS proxy (docs/proxies.md); ``True``: what the environment says; ``None``: none."""
     proxy_tls: TLSOptions | None = None
     """How to secure the connection to an ``https://`` proxy; ``None``: the defaults."""
@@ -127,8 +128,10 @@ class ClientOptions:
     """Calls of ``setsockopt`` before connecting: level, name and value of each."""
     reconnect: bool | ReconnectPolicy | None = None
     """Outlive the loss of the connection, and how; ``True``: by :class:`~wsclient.ReconnectPolicy`'s defaults."""
+    on_frame: Callable[[Frame], object] | None = None
+    """Called with each frame that is sent or received, soon after it was; see docs/seeing_inside.md."""
     logger: logging.Logger | None = None
-    """Where warnings go; ``None``: the logger ``wsclient``."""
+    """Where events and warnings go; ``None``: the logger ``wsclient``."""
 
     def __post_init__(self) -> None:
         header_items(self.additional_headers)
@@ -140,6 +143,7 @@ class ClientOptions:
         if self.bearer_token is not None and _has_header(self.additional_headers, "authorization"):
             raise ValueError("bearer_token and a header Authorization exclude each other")
         check_count("max_redirects", self.max_redirects, 2**31, 0)
+        check_callback("on_frame", self.on_frame)
         check_instance("logger", self.logger, logging.Logger)
         _check_subprotocols(self.subprotocols)
         for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout", "write_timeout"):

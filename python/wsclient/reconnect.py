@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from ._checks import check_callable, check_count, check_timeout
@@ -49,7 +49,7 @@ class ReconnectPolicy:
     """Messages kept until they have provably arrived, at most: then sending waits."""
     outbox_bytes: int = 2**24
     """Bytes of them, at most; a single message may be larger."""
-    on_open_send: Sequence[str | bytes] = ()
+    on_open_send: Sequence[str | bytes] = field(default=(), repr=False)
     """Messages to send first on every connection, before anything else."""
     on_open: OnOpen | None = None
     """Called with a connection on every opening, before anything queued is sent: to authenticate and subscribe.

@@ -27,11 +27,12 @@ from ._chat import FAILURES, ChatClient, announcement
 from ._checks import check_timeout
 from ._codec import check_name
 from ._handle import attempt_handle, open_handle
+from ._log import ConnectionLogger
 from ._look import stats_of
 from ._session import Session, session_of
 from .connection import Connection, aside, look_after
 from .exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK, InvalidState
-from .models import Message, MessageInfo, State, Stats
+from .models import Frame, Message, MessageInfo, State, Stats
 from .options import (
     USER_AGENT,
     BearerToken,
@@ -100,6 +101,7 @@ class WSClient(ChatClient):
         local_addr: tuple[str, int] | None = None,
         socket_options: SocketOptions | None = None,
         reconnect: bool | ReconnectPolicy | None = None,
+        on_frame: Callable[[Frame], object] | None = None,
         logger: logging.Logger | None = None,
     ) -> None:
         options = ClientOptions(
@@ -131,6 +133,7 @@ class WSClient(ChatClient):
             local_addr=local_addr,
             socket_options=socket_options,
             reconnect=reconnect,
+            on_frame=on_frame,
             logger=logger,
         )
         super().__init__(ip, port, username, url, options)
@@ -146,7 +149,7 @@ class WSClient(ChatClient):
 
     def __repr__(self) -> str:
         handle = self._handle
-        state = State(handle.state).name if handle else "not connected"
+        state = f"#{handle.id} {State(handle.state).name}" if handle else "not connected"
         return f"<wsclient.WSClient {self._username!r} {state}>"
 
     def __enter__(self) -> WSClient:
@@ -174,6 +177,7 @@ class WSClient(ChatClient):
             self._handle, self._started, self._leaving, self._last_error = None, False, False, None
             options = self._introducing(Connection.send)
             handle = attempt_handle(self._url, options)
+            self._logger = ConnectionLogger(options, handle)
             self._session = session_of(handle, self._url, options)
             if self._session:
                 self._reconnecting = Connection(handle, options, session=self._session)

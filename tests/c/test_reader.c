@@ -377,6 +377,36 @@ TEST(a_message_of_max_fragments_is_taken_and_one_more_is_not) {
     assert_events_with(SERVER, &tight, &bad, "FAILED 1009 TOO_MANY_FRAGMENTS\n");
 }
 
+/* ---- told of frames ---- */
+
+static void append_frame(void* arg, const ws_frame* frame, const uint8_t* payload) {
+    char line[64];
+    snprintf(line, sizeof line, "%u%s%s %d %.*s\n", frame->opcode, frame->fin ? " fin" : "", frame->rsv ? " rsv" : "",
+             (int)frame->length, payload ? (int)frame->length : 1, payload ? (const char*)payload : "-");
+    put_text(arg, line);
+}
+
+/* Data frames when their header is there, control frames when they are complete; what is refused is not told. */
+TEST(who_wants_to_know_is_told_of_each_frame) {
+    ws_protocol protocol;
+    ws_buf input = {0}, events = {0}, told = {0};
+    init_open(&protocol, true, &wide_limits);
+    protocol.reader.hook = (ws_frame_hook){append_frame, &told};
+    add_text(&input, SERVER, 1, "one ");
+    add_text(&input, SERVER, FIN | 9, "ping");
+    add_text(&input, SERVER, FIN, "two");
+    add_text(&input, SERVER, FIN | 2, "");
+    add_text(&input, SERVER, FIN | 10, "");
+    add_text(&input, SERVER, FIN | 3, "reserved");
+    replay(&protocol, &input, (ws_cut){.first = 3, .rest = 1}, &events);
+    put(&told, "", 1);
+    assert_string_equal((char*)ws_buf_head(&told), "1 4 -\n9 fin 4 ping\n0 fin 3 -\n2 fin 0 -\n10 fin 0 \n");
+    ws_protocol_free(&protocol);
+    ws_buf_free(&input);
+    ws_buf_free(&events);
+    ws_buf_free(&told);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_examples_of_the_rfc_unmasked),
@@ -415,6 +445,7 @@ int main(void) {
         cmocka_unit_test(too_big_tells_both_figures),
         cmocka_unit_test(control_frames_do_not_count_into_the_size),
         cmocka_unit_test(a_message_of_max_fragments_is_taken_and_one_more_is_not),
+        cmocka_unit_test(who_wants_to_know_is_told_of_each_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,7 +218,7 @@ TEST(at_most_once_loses_what_was_begun_and_names_it) {
     send_text(&r, "2");
     hears(&r, "1");
     lose(&r);
-    assert_int_equal(ws_session_take_due(r.conn), WS_DUE_DOWN | WS_DUE_LOST);
+    assert_int_equal(ws_conn_take_due(r.conn, WS_DUE_TO_DO), WS_DUE_DOWN | WS_DUE_LOST);
     assert_lost(&r, "1");
     assert_lost(&r, "2");
     assert_lost(&r, NULL);
@@ -564,7 +564,7 @@ TEST(a_close_that_is_not_answered_proves_nothing) {
     server_reset(&r.server);
     await_state(&r, WS_STATE_CLOSED);
     assert_true(ws_conn_written(r.conn, &ticket) < 0);
-    assert_true(ws_session_take_due(r.conn) & WS_DUE_LOST);
+    assert_true(ws_conn_take_due(r.conn, WS_DUE_TO_DO) & WS_DUE_LOST);
     assert_lost_two(&r);
     stop(&r);
 }

@@ -265,7 +265,7 @@ static void* look(void* arg) {
         ws_conn_address(conn, true, host, sizeof host, &port);
         ws_conn_opened(conn);
         ws_session_newest(conn);
-        ws_session_take_due(conn);
+        ws_conn_take_due(conn, WS_DUE_TO_DO);
         wsConnAsked(conn);
         wsConnQueued(conn);
         ws_inline_turn(conn, wsNow() + 1, INT64_MAX, false);

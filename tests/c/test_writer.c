@@ -483,6 +483,41 @@ TEST(a_held_pong_waits_for_randomness) {
     ws_writer_free(&writer);
 }
 
+/* ---- told of frames ---- */
+
+typedef struct told {
+    size_t frames;
+    ws_frame last;
+    char payload[WS_FRAME_MAX_CONTROL + 1]; /* of a control frame, else "-" */
+} told;
+
+static void note(void* arg, const ws_frame* frame, const uint8_t* payload) {
+    told* to = arg;
+    to->frames++;
+    to->last = *frame;
+    strcpy(to->payload, payload ? "" : "-");
+    if (payload) strncat(to->payload, (const char*)payload, (size_t)frame->length);
+}
+
+TEST(who_wants_to_know_is_told_of_each_frame) {
+    ws_writer writer;
+    told to = {0};
+    ws_writer_init(&writer, test_random);
+    writer.hook = (ws_frame_hook){note, &to};
+    assert_int_equal(send_part(&writer, "one ", false), WS_OK);
+    assert_int_equal(to.last.opcode, WS_OPCODE_TEXT);
+    assert_false(to.last.fin);
+    assert_string_equal(to.payload, "-");
+    assert_int_equal(ws_writer_control(&writer, WS_OPCODE_PING, "there?", 6), WS_OK);
+    assert_int_equal(to.last.opcode, WS_OPCODE_PING);
+    assert_string_equal(to.payload, "there?");
+    assert_int_equal(send_part(&writer, "two", true), WS_OK);
+    assert_true(to.last.fin && to.last.opcode == WS_OPCODE_CONTINUATION && to.last.length == 3);
+    assert_int_equal(ws_writer_message(&writer, WS_OPCODE_TEXT, "\xff", 1, WS_COMPRESS_AUTO), WS_ERR_UTF8);
+    assert_int_equal(to.frames, 3);
+    ws_writer_free(&writer);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_server_sends_the_unmasked_example_of_the_rfc),
@@ -518,6 +553,7 @@ int main(void) {
         cmocka_unit_test(without_randomness_nothing_is_sent),
         cmocka_unit_test(a_failure_of_randomness_changes_no_state),
         cmocka_unit_test(a_held_pong_waits_for_randomness),
+        cmocka_unit_test(who_wants_to_know_is_told_of_each_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
