@@ -169,6 +169,7 @@ bool ws_conn_drops(const wsConn* conn) {
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     size_t n = 0;
     ws_inbox_forget(&conn->inbox);
+    if (conn->session && conn->state == WS_STATE_CONNECTING) ws_conn_spill(conn, false); /* on_open may come first */
     if (conn->session && ws_session_holds_back(conn)) return 0;
     if (conn->settings.drop_oldest) ws_conn_spill(conn, false); /* the newest that are here count, read or parsed */
     if (inbox_full(conn)) there_will_be_room(conn);
