@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from .rounds import Figure
+from .works import GROWTHS, VALUES
 
 Results: TypeAlias = Mapping[str, Mapping[str, Figure]]
 """The figures by cell and client."""
 
 PEER = "best peer"
 LOOPS = ("asyncio", "uvloop")
-Kind: TypeAlias = Literal["rate", "over", "excess"]
+Kind: TypeAlias = Literal["rate", "over", "excess", "growth", "most", "least", "beside"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ class Bar:
 
     ``rate``: its messages a second, divided by the other's, are at least the limit. ``over``: its CPU a message is at
     most so many microseconds above the floor's. ``excess``: what its CPU a message has above the floor's, divided by
-    what the other's has, is at most the limit.
+    what the other's has, is at most the limit. ``growth``: that excess, divided by its own in the cell ``first``, is at
+    most the limit; both a ``unit``, of which a message has so many ``units`` more. ``most``, ``least``: its value
+    ``what`` is at most, or at least, the limit. ``beside``: that value, divided by the least of the others', is at most
+    the limit.
     """
 
     section: str
@@ -31,12 +35,22 @@ class Bar:
     kind: Kind
     limit: float
     other: str = "floor"
+    what: str = ""
+    first: str = ""
+    unit: str = ""
+    units: float = 1.0
 
     @property
     def demand(self) -> str:
         """What is demanded, in words."""
         if self.kind == "over":
             return f"CPU at most {self.limit:g} µs above the floor"
+        if self.kind == "growth":
+            return f"CPU above the floor at most {self.limit:g} times that in {self.first}, a {self.unit}"
+        if self.kind in ("most", "least"):
+            return f"{VALUES[self.what]} at {self.kind} {self.limit:g}"
+        if self.kind == "beside":
+            return f"{VALUES[self.what]} at most {self.limit:g} times that of {self.other}"
         if self.kind == "rate":
             return f"rate at least {self.limit:g} times that of {self.other}"
         return f"CPU above the floor at most {self.limit:g} times that of {self.other}"
@@ -57,7 +71,8 @@ class Verdict:
         """Whether the bar is met, ``None`` if that was not measured."""
         if self.value is None:
             return None
-        return self.value >= self.bar.limit if self.bar.kind == "rate" else self.value <= self.bar.limit
+        rises = self.bar.kind in ("rate", "least")
+        return self.value >= self.bar.limit if rises else self.value <= self.bar.limit
 
 
 def is_peer(name: str) -> bool:
@@ -68,21 +83,44 @@ def is_peer(name: str) -> bool:
 def judge(bar: Bar, results: Results) -> Verdict:
     """Look whether a bar is met."""
     figures = results.get(bar.cell, {})
-    ours, floor = figures.get(bar.ours), figures.get("floor")
+    ours = figures.get(bar.ours)
+    if not ours:
+        return Verdict(bar)
+    if bar.kind in ("most", "least"):
+        return Verdict(bar, ours.values.get(bar.what))
+    if bar.kind == "growth":
+        return _judge_growth(bar, results)
     others = [name for name in figures if (is_peer(name) if bar.other == PEER else name == bar.other)]
-    if not ours or not others:
+    return _judge_against(bar, ours, {name: figures[name] for name in others}, figures.get("floor"))
+
+
+def _judge_against(bar: Bar, ours: Figure, others: Mapping[str, Figure], floor: Figure | None) -> Verdict:
+    if not others:
         return Verdict(bar)
     if bar.kind == "rate":
-        other = max(others, key=lambda name: figures[name].rate)
-        return Verdict(bar, ours.rate / figures[other].rate, other)
+        other = max(others, key=lambda name: others[name].rate)
+        return Verdict(bar, ours.rate / others[other].rate, other)
+    if bar.kind == "beside":
+        other = min(others, key=lambda name: others[name].values[bar.what])
+        return Verdict(bar, ours.values[bar.what] / others[other].values[bar.what], other)
     if not floor:
         return Verdict(bar)
     excess = ours.cpu - floor.cpu
     if bar.kind == "over":
         return Verdict(bar, excess, "floor")
-    other = min(others, key=lambda name: figures[name].cpu)
-    beyond = figures[other].cpu - floor.cpu
+    other = min(others, key=lambda name: others[name].cpu)
+    beyond = others[other].cpu - floor.cpu
     return Verdict(bar, excess / beyond if beyond > 0 else None, other)
+
+
+def _judge_growth(bar: Bar, results: Results) -> Verdict:
+    excess: list[float] = []
+    for cell in (bar.first, bar.cell):
+        figures = results.get(cell, {})
+        if bar.ours not in figures or "floor" not in figures:
+            return Verdict(bar)
+        excess.append(figures[bar.ours].cpu - figures["floor"].cpu)
+    return Verdict(bar, excess[1] / bar.units / excess[0] if excess[0] > 0 else None)
 
 
 def _echo() -> Iterator[Bar]:
@@ -143,4 +181,52 @@ def _more() -> Iterator[Bar]:
     yield Bar("6 Typed", "typed-64", "wsclient", "rate", 8.0, "websockets")
 
 
-BARS = (*_echo(), *_echo_asyncio(), *_flood(), *_send(), *_more())
+def _memory() -> Iterator[Bar]:
+    section = "7 Memory and opening"
+    loops = tuple(f"wsclient {loop}" for loop in LOOPS)
+    for ours in ("wsclient thread", "wsclient", *loops):
+        yield Bar(section, "idle-1000", ours, "most", 2.4 if ours in loops else 1.7, what="kib")
+        yield Bar(section, "idle-1000-tls", ours, "most", 17, what="kib")
+        yield Bar(section, "idle_full-1000-tls", ours, "most", 21, what="kib")
+        yield Bar(section, "idle-10000", ours, "least", 10_000, what="alive")
+    for cell in ("connect", "connect-tls"):
+        yield Bar(section, cell, "wsclient", "rate", 1.0, PEER)
+
+
+def _beside() -> Iterator[Bar]:
+    section = "8 Beside a thread that computes"
+    ours = "wsclient on_message"
+    yield Bar(section, "beside-1", ours, "most", 1.1, what="intervals")
+    for what in ("p50", "p99"):
+        yield Bar(section, "beside-1", ours, "beside", 1.0, PEER, what=what)
+    yield Bar(section, "beside-64", ours, "most", 1.05, what="takes")
+
+
+def _growth() -> Iterator[Bar]:
+    for growth in GROWTHS:
+        first, *others = growth.cells
+        for ours in GROWING[growth.what]:
+            for cell in others:
+                units = growth.units(cell) / growth.units(first)
+                yield Bar(
+                    "9 As work grows", cell.key, ours, "growth", 1.5, first=first.key, unit=growth.unit, units=units
+                )
+
+
+GROWING = {
+    "connections": ("wsclient", "wsclient on_message", *(f"wsclient {loop} on_message" for loop in LOOPS)),
+    "messages": ("wsclient", "wsclient on_message", *(f"wsclient {loop}" for loop in LOOPS)),
+    "bytes": ("wsclient", "wsclient thread", *(f"wsclient {loop}" for loop in LOOPS)),
+}
+"""Who is held to the bars of growth."""
+
+BARS = (
+    *_echo(),
+    *_echo_asyncio(),
+    *_flood(),
+    *_send(),
+    *_more(),
+    *_memory(),
+    *_beside(),
+    *_growth(),
+)

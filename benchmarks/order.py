@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias
 
+SMALL = b"x" * 64
+"""What goes over each of many connections."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -21,7 +24,7 @@ class Order:
     url: str
     """Where the server does its part of it."""
     size: int
-    """Bytes of a message."""
+    """Bytes of a message, or how many connections or messages there are at once."""
     count: int
     """How many messages, or connections."""
     ca: str | None = None
@@ -33,6 +36,11 @@ class Order:
     def compressed(self) -> bool:
         """Whether permessage-deflate is to be used (RFC 7692)."""
         return self.work in ("inflate", "deflate")
+
+    @property
+    def whole_handshake(self) -> bool:
+        """Whether TLS begins each connection with a full handshake, though sessions could be resumed (RFC 8446 2.2)."""
+        return self.work.endswith("_full")
 
     @property
     def message(self) -> bytes:

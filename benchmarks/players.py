@@ -39,7 +39,20 @@ MODULES = {
 }
 """Which module of adapters/ has which clients."""
 
-FLOOR_WORKS = ("echo", "flood", "send", "connect")
+FLOOR_WORKS = {
+    "echo": "echo",
+    "flood": "flood",
+    "send": "send",
+    "connect": "connect_resumed",
+    "connect_full": "connect",
+    "connections": "echo_on_all",
+    "messages": "flood",
+    "sizes": "echo",
+}
+"""What the floor can do, and by which name."""
+
+ALONE = ("idle", "idle_full")
+"""Works that need a process in which nothing was done before."""
 
 
 class PlayerError(Exception):
@@ -72,12 +85,12 @@ class Floor:
 
     @property
     def works(self) -> tuple[str, ...]:
-        return ("send",) if self.many else FLOOR_WORKS
+        return ("send",) if self.many else tuple(FLOOR_WORKS)
 
     def play(self, order: Order) -> Sample:
         url = urlsplit(order.url)
         path = f"{url.path}?{url.query}"
-        work = "send_many" if self.many else order.work
+        work = "send_many" if self.many else FLOOR_WORKS[order.work]
         command = [BUILD / "c" / "floor", work, url.hostname, url.port, order.ca or "-", path, order.size, order.count]
         done = subprocess.run(
             [str(part) for part in command],
@@ -126,9 +139,11 @@ class Program:
         except (queue.Empty, OSError):
             return ""
 
-    def end(self) -> None:
+    def end(self, *, at_once: bool = False) -> None:
         """End it, and wait for that."""
         assert self._process.stdin and self._process.stdout
+        if at_once:
+            self._process.kill()
         self._process.stdin.close()
         try:
             self._process.wait(5)
@@ -144,15 +159,29 @@ class Worker:
 
     def __init__(self, module: str, name: str, cpu: int) -> None:
         self.name = name
-        self._program = Program(sys.executable, "-m", "benchmarks.worker", module, name, cpu, cpu=cpu)
-        hello = self._program.ask()
+        self._command = (sys.executable, "-m", "benchmarks.worker", module, name, cpu)
+        self._cpu = cpu
+        self._program, self.works = self._start()
+
+    def _start(self) -> tuple[Program, tuple[str, ...]]:
+        program = Program(*self._command, cpu=self._cpu)
+        hello = program.ask()
         if not hello:
-            self.end()
-            raise PlayerError(f"{name}: did not start")
-        self.works: tuple[str, ...] = tuple(json.loads(hello))
+            program.end()
+            raise PlayerError(f"{self.name}: did not start")
+        return program, tuple(json.loads(hello))
 
     def play(self, order: Order) -> Sample:
-        answer = json.loads(self._program.ask(json.dumps(asdict(order))) or '{"error": "no answer"}')
+        if order.work not in ALONE:
+            return self._ask(self._program, order)
+        program, _ = self._start()
+        try:
+            return self._ask(program, order)
+        finally:
+            program.end(at_once=True)
+
+    def _ask(self, program: Program, order: Order) -> Sample:
+        answer = json.loads(program.ask(json.dumps(asdict(order))) or '{"error": "no answer"}')
         if "error" in answer:
             raise PlayerError(f"{self.name}: {answer['error']}")
         return Sample(**answer)

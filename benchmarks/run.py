@@ -15,7 +15,7 @@ from .bars import Results
 from .players import BUILD, MODULES, ROOT, Floor, Player, PlayerError, Server, Worker
 from .report import Run, write
 from .rounds import Figure, measure
-from .works import CELLS, QUICK, Cell
+from .works import ALL, QUICK, Cell
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="where to write (docs/benchmarks; quick: build/bench/quick)")
     args = parser.parse_args()
     prefixes = tuple(args.cells.split(",")) if args.cells else QUICK if args.quick else ("",)
-    cells = [cell for cell in CELLS if (cell.key in prefixes if prefixes is QUICK else cell.key.startswith(prefixes))]
+    cells = [cell for cell in ALL if (cell.key in prefixes if prefixes is QUICK else cell.key.startswith(prefixes))]
     rounds, seconds = args.rounds or (3 if args.quick else 9), args.seconds or (0.05 if args.quick else 0.15)
     out = args.out or (BUILD / "quick" if args.quick else ROOT / "docs" / "benchmarks")
     build.build()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
 
+from benchmarks.memory import idle_async, opening_async
 from benchmarks.order import Clients, Meter, Order, Sample, on_loops, warm_up
 
 
@@ -58,4 +59,38 @@ async def send(order: Order) -> Sample:
     return meter.sample
 
 
-CLIENTS: Clients = on_loops("aiohttp", {"echo": echo, "flood": flood, "send": send, "inflate": flood, "deflate": send})
+async def trip(connection: Any) -> None:
+    await connection.send_str("x")
+    await connection.receive()
+
+
+@contextlib.asynccontextmanager
+async def opener(order: Order) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """One session for many connections."""
+    context = order.context() or True
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        yield lambda: session.ws_connect(order.url, max_msg_size=0, ssl=context)
+
+
+async def idle(order: Order) -> Sample:
+    async with opener(order) as open_one:
+        return await idle_async(order, open_one, trip)
+
+
+async def opening(order: Order) -> Sample:
+    async with opener(order) as open_one:
+        return await opening_async(order, open_one, lambda connection: connection.close())
+
+
+CLIENTS: Clients = on_loops(
+    "aiohttp",
+    {
+        "echo": echo,
+        "flood": flood,
+        "send": send,
+        "inflate": flood,
+        "deflate": send,
+        "idle": idle,
+        "connect": opening,
+    },
+)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.websockets.asyncio.client import connect
 
-from benchmarks.order import Clients, Meter, Order, Sample, on_loops, warm_up
+from benchmarks.memory import idle_async, opening_async
+from benchmarks.order import SMALL, Clients, Meter, Order, Sample, on_loops, warm_up
 from wsclient import Message, MessageInfo, User
 
 BINARY = WSMsgType.BINARY
@@ -93,9 +95,11 @@ class Echoer(Counter):
 
 
 async def open_with(order: Order, make: Callable[[], Counter]) -> tuple[WSTransport, Any]:
-    opened: tuple[WSTransport, Any] = await ws_connect(
-        make, order.url, ssl_context=order.context(), max_frame_size=2**31 - 1
-    )
+    return await open_in(order, make, order.context())
+
+
+async def open_in(order: Order, make: Callable[[], Counter], context: ssl.SSLContext | None) -> tuple[WSTransport, Any]:
+    opened: tuple[WSTransport, Any] = await ws_connect(make, order.url, ssl_context=context, max_frame_size=2**31 - 1)
     return opened
 
 
@@ -145,6 +149,62 @@ async def send(order: Order) -> Sample:
     return meter.sample
 
 
+async def trip(connection: tuple[WSTransport, Any]) -> None:
+    transport, listener = connection
+    listener.done = asyncio.Event()
+    transport.send(BINARY, b"x")
+    await listener.done.wait()
+
+
+class Patient(WSListener):
+    """The least that waits: nothing is made before it is needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: asyncio.Event | None = None
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self.done:
+            self.done.set()
+
+
+def opener(order: Order, make: Callable[[], Any]) -> Callable[[], Awaitable[tuple[WSTransport, Any]]]:
+    context = order.context()
+    return lambda: open_in(order, make, context)
+
+
+async def idle(order: Order) -> Sample:
+    return await idle_async(order, opener(order, Patient), trip)
+
+
+async def shut(connection: tuple[WSTransport, Any]) -> None:
+    connection[0].disconnect()
+    await connection[0].wait_disconnected()
+
+
+async def opening(order: Order) -> Sample:
+    return await opening_async(order, opener(order, WSListener), shut)
+
+
+async def echo_on_all(order: Order) -> Sample:
+    """A message on each of order.size connections, then the answers, and again."""
+    counter = Counter()
+    transports = [(await open_with(order, lambda: counter))[0] for _ in range(order.size)]
+    counter.expect(order.size)
+
+    async def trips() -> None:
+        counter.expect(order.size)
+        for transport in transports:
+            transport.send(BINARY, SMALL)
+        await counter.done.wait()
+
+    await trips()
+    with Meter() as meter:
+        for _ in range(order.count // order.size):
+            await trips()
+    return meter.sample
+
+
 def options(order: Order) -> dict[str, Any]:
     return {
         "compression": "deflate" if order.compressed else None,
@@ -187,7 +247,20 @@ async def send_await(order: Order) -> Sample:
 
 
 CLIENTS: Clients = {
-    **on_loops("picows", {"echo": echo, "flood": flood, "send": send, "typed": typed}),
+    **on_loops(
+        "picows",
+        {
+            "echo": echo,
+            "flood": flood,
+            "send": send,
+            "typed": typed,
+            "idle": idle,
+            "connect": opening,
+            "connections": echo_on_all,
+            "messages": flood,
+            "sizes": echo,
+        },
+    ),
     **on_loops(
         "picows",
         {

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from typing import Any
 
 import websocket_rs
 from websocket_rs.sync.client import connect as connect_sync
 
+from benchmarks.beside import Ages, Busy
+from benchmarks.memory import idle, idle_async, opening, opening_async
 from benchmarks.order import Clients, Meter, Order, Sample, on_loops, warm_up
 
 
@@ -119,8 +123,82 @@ async def send(order: Order) -> Sample:
     return meter.sample
 
 
+def opened_sync(order: Order) -> Any:
+    if order.ca:
+        os.environ["SSL_CERT_FILE"] = order.ca
+    return connect_sync(order.url).__enter__()
+
+
+def trip_sync(connection: Any) -> None:
+    connection.send(b"x")
+    connection.recv()
+
+
+def idle_sync(order: Order) -> Sample:
+    return idle(order, lambda: opened_sync(order), trip_sync)
+
+
+def open_sync(order: Order) -> Sample:
+    return opening(order, lambda: opened_sync(order), lambda connection: connection.close())
+
+
+def beside(order: Order) -> Sample:
+    """In a thread of the program's."""
+    ages = Ages(order)
+
+    def receive() -> None:
+        while not ages.add(connection.recv()):
+            pass
+
+    with connect_sync(order.url) as connection, Busy():
+        connection.send("go")
+        thread = threading.Thread(target=receive)
+        thread.start()
+        sample = ages.sample()
+        thread.join()
+    return sample
+
+
+async def trip(connection: Any) -> None:
+    connection.send(b"x")
+    bytes(await connection.recv())
+
+
+async def idle_on_loop(order: Order) -> Sample:
+    context = order.context()
+    return await idle_async(order, lambda: websocket_rs.connect(order.url, ssl_context=context), trip)
+
+
+async def shut(connection: Any) -> None:
+    connection.close()
+    await asyncio.sleep(0)
+
+
+async def open_on_loop(order: Order) -> Sample:
+    context = order.context()
+    return await opening_async(order, lambda: websocket_rs.connect(order.url, ssl_context=context), shut)
+
+
 CLIENTS: Clients = {
-    "websocket-rs": {"echo": echo_sync, "flood": flood_sync, "send": send_sync},
-    **on_loops("websocket-rs", {"echo": echo, "flood": flood, "send": send, "inflate": flood, "deflate": send}),
+    "websocket-rs": {
+        "echo": echo_sync,
+        "flood": flood_sync,
+        "send": send_sync,
+        "idle": idle_sync,
+        "connect": open_sync,
+        "beside": beside,
+    },
+    **on_loops(
+        "websocket-rs",
+        {
+            "echo": echo,
+            "flood": flood,
+            "send": send,
+            "inflate": flood,
+            "deflate": send,
+            "idle": idle_on_loop,
+            "connect": open_on_loop,
+        },
+    ),
     **on_loops("websocket-rs", {"echo": echo_await, "flood": flood_await}, " await"),
 }

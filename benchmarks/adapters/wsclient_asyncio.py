@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
 import wsclient.aio
 from benchmarks.adapters.wsclient_sync import options
-from benchmarks.order import Clients, Meter, Order, Sample, on_loops, warm_up
+from benchmarks.memory import idle_async, opening_async
+from benchmarks.order import SMALL, Clients, Meter, Order, Sample, on_loops, warm_up
 
 
 def connect(order: Order, **more: Any) -> wsclient.aio.connect:
@@ -120,11 +120,64 @@ async def flood_callback(order: Order) -> Sample:
     return meter.sample
 
 
-HAS_CALLBACKS = "on_message" in inspect.signature(wsclient.aio.connect).parameters
+async def trip(connection: wsclient.aio.AsyncConnection) -> None:
+    await connection.send("x")
+    await connection.recv()
+
+
+async def idle(order: Order) -> Sample:
+    return await idle_async(order, lambda: connect(order), trip)
+
+
+async def opening(order: Order) -> Sample:
+    return await opening_async(order, lambda: connect(order), wsclient.aio.AsyncConnection.close)
+
+
+async def echo_on_all(order: Order) -> Sample:
+    """A message on each of order.size connections, then the answers, and again."""
+    left, done = 0, asyncio.Event()
+
+    def on_message(_: Any, message: str | bytes) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
+
+    connections = [await connect(order, on_message=on_message) for _ in range(order.size)]
+
+    async def trips() -> None:
+        nonlocal left
+        left = order.size
+        done.clear()
+        for connection in connections:
+            connection.send_nowait(SMALL)
+        await done.wait()
+
+    await trips()
+    with Meter() as meter:
+        for _ in range(order.count // order.size):
+            await trips()
+    return meter.sample
+
 
 CLIENTS: Clients = {
-    **on_loops("wsclient", {"echo": echo, "flood": flood, "send": send, "inflate": flood, "deflate": send}),
+    **on_loops(
+        "wsclient",
+        {
+            "echo": echo,
+            "flood": flood,
+            "send": send,
+            "inflate": flood,
+            "deflate": send,
+            "idle": idle,
+            "idle_full": idle,
+            "connect": opening,
+            "connect_full": opening,
+            "messages": flood,
+            "sizes": echo,
+        },
+    ),
     **on_loops("wsclient", {"flood": flood_for}, " for"),
     **on_loops("wsclient", {"flood": flood_many, "send": send_many}, " many"),
-    **on_loops("wsclient", {"echo": echo_callback, "flood": flood_callback} if HAS_CALLBACKS else {}, " on_message"),
+    **on_loops("wsclient", {"echo": echo_callback, "flood": flood_callback, "connections": echo_on_all}, " on_message"),
 }

@@ -6,7 +6,9 @@ import threading
 from typing import Any
 
 import wsclient
-from benchmarks.order import Clients, Meter, Order, Sample, warm_up
+from benchmarks.beside import Ages, Busy
+from benchmarks.memory import idle, opening
+from benchmarks.order import SMALL, Clients, Meter, Order, Sample, warm_up
 from wsclient import Connection, Message, TLSOptions, WSClient
 
 
@@ -16,7 +18,7 @@ def options(order: Order) -> dict[str, Any]:
         "compression": "deflate" if order.compressed else None,
         "max_size": None,
         "proxy": None,
-        "tls": TLSOptions(ca_file=order.ca) if order.ca else None,
+        "tls": TLSOptions(ca_file=order.ca, resumption=not order.whole_handshake) if order.ca else None,
     }
 
 
@@ -145,14 +147,115 @@ def typed(order: Order) -> Sample:
     return meter.sample
 
 
+def trip(connection: Connection) -> None:
+    connection.send("x")
+    connection.recv()
+
+
+def idle_on(order: Order, **more: Any) -> Sample:
+    return idle(order, lambda: connect(order, **more), trip)
+
+
+def open_on(order: Order, **more: Any) -> Sample:
+    return opening(order, lambda: connect(order, **more), Connection.close)
+
+
+def beside(order: Order, **more: Any) -> Sample:
+    ages = Ages(order)
+    with connect(order, **more) as connection, Busy():
+        connection.send("go")
+        while not ages.add(connection.recv(decode=False)):
+            pass
+    return ages.sample()
+
+
+def beside_callback(order: Order) -> Sample:
+    ages = Ages(order)
+    with connect(order, on_message=lambda _, message: ages.add(message), max_queue=256) as connection, Busy():
+        connection.send("go")
+        return ages.sample()
+
+
+def echo_on_all(order: Order) -> Sample:
+    """A message on each of order.size connections, then the answers, and again."""
+    connections = [connect(order) for _ in range(order.size)]
+    sends, receives = [each.send for each in connections], [each.recv for each in connections]
+
+    def trips() -> None:
+        for send in sends:
+            send(SMALL)
+        for recv in receives:
+            recv()
+
+    trips()
+    with Meter() as meter:
+        for _ in range(order.count // order.size):
+            trips()
+    return meter.sample
+
+
+def echo_on_all_callback(order: Order) -> Sample:
+    left, done = 0, threading.Event()
+
+    def on_message(_: Connection, message: str | bytes) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            done.set()
+
+    sends = [connect(order, on_message=on_message).send for _ in range(order.size)]
+
+    def trips() -> None:
+        nonlocal left
+        left = order.size
+        done.clear()
+        for send in sends:
+            send(SMALL)
+        done.wait(order.latest)
+
+    trips()
+    with Meter() as meter:
+        for _ in range(order.count // order.size):
+            trips()
+    return meter.sample
+
+
 CLIENTS: Clients = {
-    "wsclient": {"echo": echo, "flood": flood, "send": send, "inflate": flood, "deflate": send, "typed": typed},
+    "wsclient": {
+        "echo": echo,
+        "flood": flood,
+        "send": send,
+        "inflate": flood,
+        "deflate": send,
+        "typed": typed,
+        "idle": idle_on,
+        "idle_full": idle_on,
+        "connect": open_on,
+        "connect_full": open_on,
+        "beside": beside,
+        "connections": echo_on_all,
+        "messages": flood,
+        "sizes": echo,
+    },
     "wsclient many": {"flood": flood_many, "send": send_many, "inflate": flood_many, "deflate": send_many},
     "wsclient thread": {
         "echo": lambda order: echo(order, background=True),
         "flood": lambda order: flood(order, background=True),
         "send": lambda order: send(order, background=True, write_limit=2**20),
+        "idle": lambda order: idle_on(order, background=True),
+        "idle_full": lambda order: idle_on(order, background=True),
+        "connect": lambda order: open_on(order, background=True),
+        "connect_full": lambda order: open_on(order, background=True),
+        "beside": lambda order: beside(order, background=True),
+        "sizes": lambda order: echo(order, background=True),
     },
-    "wsclient on_message": {"echo": echo_callback, "flood": flood_callback},
+    "wsclient on_message": {
+        "echo": echo_callback,
+        "flood": flood_callback,
+        "beside": beside_callback,
+        "connections": echo_on_all_callback,
+        "messages": flood_callback,
+        "sizes": echo_callback,
+    },
     "wsclient on_messages": {"flood": flood_batches, "inflate": flood_batches},
 }

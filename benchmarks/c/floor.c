@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -152,6 +154,47 @@ static void report(double clock, double cpu) {
            seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
 }
 
+/* One message on each of many connections, then all the answers, whichever comes first; `count` messages in all. */
+enum { SMALL = 64, EVENTS = 256 };
+
+static void echo_once_on_all(Stream* streams, int set, size_t n, const uint8_t* message, size_t len) {
+    struct epoll_event events[EVENTS];
+    uint8_t answer[SMALL + HEAD_MAX];
+    for (size_t i = 0; i < n; i++)
+        write_all(&streams[i], message, len);
+    for (size_t left = n; left;) {
+        int ready = epoll_wait(set, events, EVENTS, -1);
+        for (int i = 0; i < ready; i++)
+            read_messages(events[i].data.ptr, answer, sizeof answer, 1);
+        left -= (size_t)ready;
+    }
+}
+
+static void echo_on_all(const char* host, int port, const char* path, size_t n, uint64_t count) {
+    uint8_t payload[SMALL] = {0}, message[SMALL + HEAD_MAX];
+    size_t len = message_make(message, payload, SMALL);
+    Stream* streams = calloc(n, sizeof *streams);
+    int set = epoll_create1(EPOLL_CLOEXEC);
+    if (!streams || set < 0) die("epoll");
+    for (size_t i = 0; i < n; i++) {
+        streams[i] = open_stream(host, port, path);
+        struct epoll_event event = {.events = EPOLLIN, .data.ptr = &streams[i]};
+        if (epoll_ctl(set, EPOLL_CTL_ADD, streams[i].fd, &event)) die("epoll_ctl");
+    }
+    echo_once_on_all(streams, set, n, message, len);
+    double clock = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
+    for (uint64_t done = 0; done < count; done += n)
+        echo_once_on_all(streams, set, n, message, len);
+    report(clock, cpu);
+}
+
+static void raise_limit(void) {
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void connect_each(const char* host, int port, const char* path, uint64_t count, int resume) {
     double clock = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
     for (uint64_t i = 0; i < count; i++) {
@@ -171,6 +214,11 @@ int main(int argc, char** argv) {
     int port = atoi(argv[3]);
     if (strcmp(argv[4], "-") != 0) tls_make(argv[4]);
     Floor f = {.size = strtoull(argv[6], NULL, 10), .count = strtoull(argv[7], NULL, 10)};
+    if (!strcmp(work, "echo_on_all")) {
+        raise_limit();
+        echo_on_all(host, port, path, f.size, f.count);
+        return 0;
+    }
     if (!strncmp(work, "connect", 7)) {
         connect_each(host, port, path, f.count, !strcmp(work, "connect_resumed"));
         return 0;
