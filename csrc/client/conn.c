@@ -46,7 +46,6 @@ static wsConn* conn_alloc(void) {
     if (!conn) return NULL;
     conn->id = atomic_fetch_add(&serial, 1);
     conn->news = conn->id << 32;
-    conn->dial.phase = WS_DIAL_DONE;
     if (ws_mutex_init(&conn->mutex) == 0) {
         ws_conn_watch_forks(conn);
         return conn;
@@ -78,16 +77,16 @@ void wsConnFree(wsConn* conn) {
     ws_forks_leave(&conn->forks);
     if (conn->torn) return;
     ws_io_remove(conn);
-    ws_dial_free(&conn->dial);
-    ws_proxy_url_free(&conn->env_proxy);
-    ws_tls_certificate_free(conn->tls_info.certificate);
+    ws_conn_stop_dialling(conn);
+    ws_tls_info_free(conn->tls_info);
     if (conn->transport.ops) conn->transport.ops->close(&conn->transport);
     if (conn->kept.ops) conn->kept.ops->close(&conn->kept);
     ws_protocol_free(&conn->protocol);
-    ws_redirects_free(&conn->redirects);
+    ws_redirects_free(conn->redirects);
     ws_inbox_free(&conn->inbox);
     ws_pings_free(&conn->pings);
     ws_buf_free(&conn->request);
+    ws_conn_forget_ending(conn);
     ws_error_clear(&conn->failure);
     ws_error_clear(&conn->write_failure);
     ws_settings_free(&conn->settings);
@@ -192,9 +191,8 @@ int32_t ws_conn_begin_close(wsConn* conn, ws_initiator by, uint16_t code, const 
                             int64_t timeout) {
     int32_t rc = ws_writer_close(&conn->protocol.writer, code, reason, len);
     if (rc) return rc;
-    conn->close_info.sent = code;
-    if (len) memcpy(conn->close_info.sent_reason, reason, len);
-    if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = by;
+    ws_conn_note_sent(conn, code, reason, len);
+    if (conn->ending.by == WS_BY_NOBODY) conn->ending.by = by;
     conn->state = WS_STATE_CLOSING;
     conn->deadline = earlier(conn->deadline, ws_conn_after(ws_sys_now(), timeout));
     ws_conn_write_out(conn);
@@ -231,7 +229,7 @@ void ws_conn_finish(wsConn* conn, const ws_error* error) {
     bool opening = conn->state == WS_STATE_CONNECTING;
     if (opening && !(conn->session && ws_session_pauses(conn))) ws_conn_note_times(conn);
     if (error) ws_conn_set_failure(conn, error);
-    conn->close_info.clean = !conn->failure.code && conn->close_info.received && conn->close_info.sent;
+    conn->ending.clean = !conn->failure.code && conn->ending.received && conn->ending.sent;
     if (conn->io) ws_io_unwatch(conn->io);
     let_go_of_transport(conn);
     if (!conn->session || !ws_session_fell(conn)) {
@@ -244,7 +242,7 @@ void ws_conn_finish(wsConn* conn, const ws_error* error) {
     }
     ws_conn_wake_waiters(conn);
     ws_conn_unlock(conn);
-    ws_dial_free(&conn->dial);
+    ws_conn_stop_dialling(conn);
 }
 
 void ws_conn_linger(wsConn* conn, bool end_ours) {

@@ -31,6 +31,21 @@ typedef struct ws_waiter {
     bool woken;
 } ws_waiter;
 
+/* What opening needs until there is a transport. */
+typedef struct ws_opening {
+    ws_dial dial;
+    ws_dial_plan plan;      /* of the dial: points at settings, url and env_proxy */
+    ws_proxy_url env_proxy; /* what the environment says */
+} ws_opening;
+
+/* How it ended, or is ending: as ws_close_info. Without memory for a reason it is NULL, as if there were none. */
+typedef struct ws_ending {
+    ws_initiator by;
+    uint16_t received, sent;
+    char *received_reason, *sent_reason;
+    bool clean;
+} ws_ending;
+
 struct wsConn {
     ws_settings settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
@@ -53,13 +68,11 @@ struct wsConn {
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
-    bool started; /* the first step was made, and with it the opening begun */
-    ws_dial dial;
-    ws_dial_plan plan;      /* of the dial: points at settings, url and env_proxy */
-    ws_proxy_url env_proxy; /* what the environment says */
-    int64_t upgrade_began;  /* ns */
-    ws_redirects redirects;
-    bool refused; /* the answer is no upgrade: what is awaited is its body */
+    bool started;            /* the first step was made, and with it the opening begun */
+    ws_opening* opening;     /* NULL: nothing is being dialled */
+    int64_t upgrade_began;   /* ns */
+    ws_redirects* redirects; /* NULL: there was none */
+    bool refused;            /* the answer is no upgrade: what is awaited is its body */
     ws_inbox inbox;
     double read_time;   /* of the last read, seconds since the epoch */
     bool unparsed;      /* bytes were read that `next` has not looked at */
@@ -81,12 +94,12 @@ struct wsConn {
     bool lingering;         /* both sides are done talking: waiting only for the peer to end the stream */
     int64_t deadline;       /* of opening, closing or lingering, ms; INT64_MAX: none */
     ws_pings pings;
-    ws_close_info close_info;
+    ws_ending ending;
     ws_error failure;
     ws_waiter* waiters;
     ws_io_entry* io;                 /* its place with the I/O thread, which drives or keeps it; NULL: neither */
     int64_t spent[WS_DIAL_DONE + 1]; /* ns in each phase of opening, the upgrade last */
-    wsTlsInfo tls_info;              /* of who looked at it: has the certificate to be freed */
+    wsTlsInfo* tls_info;             /* of who looked at it */
 
     ws_protocol protocol; /* its reader is the token's, its writer the mutex's */
     ws_buf request;       /* what we sent to upgrade */
@@ -144,6 +157,17 @@ int32_t ws_conn_queue_ping(wsConn* conn, const void* data, size_t length, uint64
 
 /* Record what broke the connection, if nothing did before. With the mutex held. */
 void ws_conn_set_failure(wsConn* conn, const ws_error* error);
+
+/* A close frame was queued, or came. With the mutex held. (conn_look.c) */
+void ws_conn_note_sent(wsConn* conn, uint16_t code, const char* reason, size_t len);
+void ws_conn_note_received(wsConn* conn, uint16_t code, const char* reason, size_t len);
+
+/* How it ended, copied out or forgotten. With the mutex held. (conn_look.c) */
+void ws_conn_copy_ending(const wsConn* conn, ws_close_info* info);
+void ws_conn_forget_ending(wsConn* conn);
+
+/* Nothing is being dialled any more. By the token's owner. (conn_open.c) */
+void ws_conn_stop_dialling(wsConn* conn);
 
 /* An error, copied out. */
 void ws_failure_of(const ws_error* error, ws_failure* failure);

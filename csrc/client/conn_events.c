@@ -48,8 +48,7 @@ static void take_pong(wsConn* conn, const ws_event* event) {
 /* The peer's close frame: answered with the same code (RFC 6455 5.5.1), then its end of the stream is awaited. */
 static void take_close(wsConn* conn, const ws_event* event) {
     ws_conn_lock(conn);
-    conn->close_info.received = event->code;
-    if (event->len) memcpy(conn->close_info.received_reason, event->data, event->len);
+    ws_conn_note_received(conn, event->code, (const char*)event->data, event->len);
     ws_conn_begin_close(conn, WS_BY_PEER, event->code, NULL, 0,
                         conn->settings.close_timeout); /* it fails where ours went first */
     conn->state = WS_STATE_CLOSING;
@@ -65,11 +64,11 @@ static void take_failure(wsConn* conn, const ws_event* event) {
     }
     ws_conn_lock(conn);
     ws_conn_set_failure(conn, &conn->protocol.error);
-    if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = WS_BY_US;
+    if (conn->ending.by == WS_BY_NOBODY) conn->ending.by = WS_BY_US;
     bool closed_before = conn->protocol.writer.closed;
     if (ws_protocol_reply(&conn->protocol, event) == WS_OK && !closed_before) {
-        conn->close_info.sent = event->code;
-        strcpy(conn->close_info.sent_reason, ws_protocol_failure_reason(&conn->protocol));
+        const char* reason = ws_protocol_failure_reason(&conn->protocol);
+        ws_conn_note_sent(conn, event->code, reason, strlen(reason));
     }
     conn->state = WS_STATE_CLOSING;
     ws_conn_linger(conn, true);
@@ -119,12 +118,13 @@ static bool inbox_full(const wsConn* conn) {
 
 static void closed_event(wsConn* conn, wsEvent* out) {
     ws_conn_lock(conn);
-    const ws_close_info* info = &conn->close_info;
+    const ws_ending* ending = &conn->ending;
+    const char* reason = ending->received_reason ? ending->received_reason : "";
     *out = (wsEvent){.type = WS_EVENT_CLOSED,
                      .error = conn->failure.code,
-                     .closeCode = info->received ? info->received : WS_CODE_ABNORMAL,
-                     .data = info->received_reason,
-                     .length = strlen(info->received_reason),
+                     .closeCode = ending->received ? ending->received : WS_CODE_ABNORMAL,
+                     .data = reason,
+                     .length = strlen(reason),
                      .received = ws_sys_wall()};
     ws_conn_unlock(conn);
     conn->close_pending = false;

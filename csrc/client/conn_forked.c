@@ -22,8 +22,8 @@ static void forget(wsConn* conn) {
     conn->failure = (ws_error){0};
     if (conn->state != WS_STATE_CONNECTING) return;
     conn->protocol = (ws_protocol){.subprotocol = -1};
-    conn->redirects = (ws_redirects){0};
-    conn->dial = (ws_dial){.phase = WS_DIAL_DONE};
+    conn->redirects = NULL;
+    conn->opening = NULL;
 }
 
 static void close_copy(wsConn* conn) {

@@ -1,5 +1,6 @@
 /* Looking at a connection. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <arpa/inet.h>
@@ -40,9 +41,44 @@ void ws_conn_failure(wsConn* conn, ws_failure* failure) {
     ws_conn_unlock(conn);
 }
 
+/* ---- how it ended ---- */
+
+static void keep_reason(char** kept, const char* reason, size_t len) {
+    free(*kept);
+    *kept = len ? strndup(reason, len) : NULL;
+}
+
+void ws_conn_note_sent(wsConn* conn, uint16_t code, const char* reason, size_t len) {
+    conn->ending.sent = code;
+    keep_reason(&conn->ending.sent_reason, reason, len);
+}
+
+void ws_conn_note_received(wsConn* conn, uint16_t code, const char* reason, size_t len) {
+    conn->ending.received = code;
+    keep_reason(&conn->ending.received_reason, reason, len);
+}
+
+static void copy_reason(char to[124], const char* reason) {
+    snprintf(to, 124, "%s", reason ? reason : "");
+}
+
+void ws_conn_copy_ending(const wsConn* conn, ws_close_info* info) {
+    const ws_ending* ending = &conn->ending;
+    *info =
+        (ws_close_info){.by = ending->by, .received = ending->received, .sent = ending->sent, .clean = ending->clean};
+    copy_reason(info->received_reason, ending->received_reason);
+    copy_reason(info->sent_reason, ending->sent_reason);
+}
+
+void ws_conn_forget_ending(wsConn* conn) {
+    free(conn->ending.received_reason);
+    free(conn->ending.sent_reason);
+    conn->ending = (ws_ending){0};
+}
+
 void ws_conn_close_info(wsConn* conn, ws_close_info* info) {
     ws_conn_lock(conn);
-    *info = conn->close_info;
+    ws_conn_copy_ending(conn, info);
     ws_conn_unlock(conn);
 }
 
@@ -98,12 +134,13 @@ int64_t wsConnRetryAfter(wsConn* conn) {
 }
 
 const char* wsConnUrl(wsConn* conn) {
-    return wsConnState(conn) == WS_STATE_CONNECTING ? NULL : conn->redirects.url_text;
+    bool known = wsConnState(conn) != WS_STATE_CONNECTING && conn->redirects;
+    return known ? conn->redirects->url_text : NULL;
 }
 
 int32_t wsConnRedirect(wsConn* conn, size_t index, const char** url, const char** head, size_t* length) {
-    const ws_redirects* redirects = &conn->redirects;
-    if (wsConnState(conn) == WS_STATE_CONNECTING || index >= redirects->count) return 0;
+    const ws_redirects* redirects = conn->redirects;
+    if (wsConnState(conn) == WS_STATE_CONNECTING || !redirects || index >= redirects->count) return 0;
     *url = redirects->hops[index].url;
     *head = redirects->hops[index].head;
     *length = redirects->hops[index].head_len;
@@ -128,13 +165,17 @@ void wsConnTimings(wsConn* conn, wsTimings* timings) {
 }
 
 int32_t wsConnTls(wsConn* conn, wsTlsInfo* info) {
+    int32_t rc = WS_ERR_STATE;
+    *info = (wsTlsInfo){0};
     ws_conn_lock(conn);
     bool ours = wsConnState(conn) != WS_STATE_CONNECTING && ws_conn_url(conn)->secure; /* not that to a proxy */
-    bool known =
-        ours && (conn->tls_info.version[0] || (conn->transport.ops && ws_tls_look(&conn->transport, &conn->tls_info)));
-    *info = conn->tls_info;
+    if (ours && !conn->tls_info && conn->transport.ops) rc = ws_tls_look(&conn->transport, &conn->tls_info);
+    if (ours && conn->tls_info) {
+        *info = *conn->tls_info;
+        rc = WS_OK;
+    }
     ws_conn_unlock(conn);
-    return known ? WS_OK : WS_ERR_STATE;
+    return rc;
 }
 
 static bool address_text(const ws_address* address, char* host, size_t size, uint16_t* port) {
@@ -160,7 +201,7 @@ uint64_t ws_conn_bytes_received(wsConn* conn) {
 
 void ws_conn_counters(wsConn* conn, ws_counters* counters) {
     ws_conn_lock(conn);
-    const ws_round_trips* trips = &conn->pings.trips;
+    const ws_round_trips* trips = conn->pings.trips;
     *counters = (ws_counters){.messages_sent = conn->messages_sent,
                               .messages_received = conn->messages_received,
                               .messages_dropped = conn->messages_dropped,

@@ -19,7 +19,7 @@ static void count(_Atomic uint64_t* counter, uint64_t n) {
 static void stream_ended(wsConn* conn, ssize_t how) {
     ws_conn_spill(conn, true);
     if (conn->ended || !conn->transport.ops) return; /* that was a redirect */
-    if (conn->lingering || conn->close_info.received) {
+    if (conn->lingering || conn->ending.received) {
         ws_conn_finish(conn, NULL);
         return;
     }
@@ -152,7 +152,7 @@ static bool step(wsConn* conn, int64_t now, uint32_t budget) {
     if (keep_deadlines(conn, now)) return true;
     if (conn->ended) return any;
     if (conn->session && ws_session_pauses(conn)) any |= ws_session_step(conn, now);
-    if (conn->session && ws_session_down(conn)) return any;
+    if (conn->ended || (conn->session && ws_session_down(conn))) return any;
     if (!conn->transport.ops) return ws_conn_open_step(conn, now) || any;
     ws_conn_lock(conn);
     any |= ws_conn_write_out(conn);
@@ -175,8 +175,8 @@ bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget) {
 size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max) {
     if (conn->ended || max == 0) return 0;
     if (!conn->transport.ops) {
-        if (!conn->started) return 0;
-        ws_dial_wait wait = ws_dial_waits(&conn->dial);
+        if (!conn->opening) return 0;
+        ws_dial_wait wait = ws_dial_waits(&conn->opening->dial);
         *out =
             (ws_interest){wait.fd, (wait.read ? WS_WANT_READ : 0) | (wait.write ? WS_WANT_WRITE : 0), wait.generation};
         return out->fd >= 0;
@@ -200,7 +200,7 @@ int64_t ws_conn_next_deadline(wsConn* conn) {
     int64_t deadline = conn->aborted ? 0 : conn->deadline;
     ws_conn_unlock(conn);
     deadline = earlier(deadline, of_session);
-    if (!conn->transport.ops) return earlier(deadline, ws_dial_deadline(&conn->dial));
+    if (conn->opening) return earlier(deadline, ws_dial_deadline(&conn->opening->dial));
     bool judged = conn->state == WS_STATE_OPEN && ws_conn_wants_bytes(conn); /* what we do not read, we cannot miss */
     return judged ? earlier(deadline, ws_keepalive_due(&conn->keepalive, &conn->settings.keepalive)) : deadline;
 }
@@ -267,7 +267,7 @@ static void break_off(wsConn* conn, const ws_error* error) {
     ws_conn_lock(conn);
     if (conn->state != WS_STATE_CLOSED && !conn->aborted) {
         ws_conn_set_failure(conn, error);
-        if (conn->close_info.by == WS_BY_NOBODY) conn->close_info.by = WS_BY_US;
+        if (conn->ending.by == WS_BY_NOBODY) conn->ending.by = WS_BY_US;
         conn->aborted = true;
         if (conn->transport.ops) conn->transport.ops->reset_on_close(&conn->transport);
         ws_conn_wake_waiters(conn);

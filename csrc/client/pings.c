@@ -59,7 +59,8 @@ bool ws_pings_answer(ws_pings* pings, const void* data, size_t len, int64_t now)
     pings->answered = (*link)->id;
     pings->answered_at = now;
     pings->latency = ws_pings_time(pings, pings->answered);
-    ws_round_trips_add(&pings->trips, pings->latency);
+    if (!pings->trips) pings->trips = calloc(1, sizeof *pings->trips);
+    if (pings->trips) ws_round_trips_add(pings->trips, pings->latency); /* else that one is not counted */
     for (ws_ping* ping = *link; ping; ping = ping->older) {
         pings->count--;
     }
@@ -75,4 +76,6 @@ double ws_pings_time(const ws_pings* pings, uint64_t id) {
 
 void ws_pings_free(ws_pings* pings) {
     free_from(&pings->latest);
+    free(pings->trips);
+    pings->trips = NULL;
 }

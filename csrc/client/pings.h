@@ -11,13 +11,13 @@
 typedef struct ws_ping ws_ping;
 
 typedef struct ws_pings {
-    ws_ping* latest;     /* newest first */
-    size_t count;        /* at most 64: what is older still counts as answered by a later pong */
-    uint64_t last_id;    /* of the newest ever */
-    uint64_t answered;   /* id of the newest that was answered ... */
-    int64_t answered_at; /* ... and when, ns */
-    double latency;      /* seconds of the last round trip */
-    ws_round_trips trips;
+    ws_ping* latest;       /* newest first */
+    size_t count;          /* at most 64: what is older still counts as answered by a later pong */
+    uint64_t last_id;      /* of the newest ever */
+    uint64_t answered;     /* id of the newest that was answered ... */
+    int64_t answered_at;   /* ... and when, ns */
+    double latency;        /* seconds of the last round trip */
+    ws_round_trips* trips; /* NULL before the first */
 } ws_pings;
 
 /*

@@ -60,6 +60,7 @@ int32_t ws_redirects_follow(ws_redirects* redirects, const ws_url* from, const c
 }
 
 void ws_redirects_free(ws_redirects* redirects) {
+    if (!redirects) return;
     for (size_t i = 0; i < redirects->count; i++) {
         free(redirects->hops[i].url);
         free(redirects->hops[i].head);
@@ -68,5 +69,5 @@ void ws_redirects_free(ws_redirects* redirects) {
     free(redirects->url_text);
     ws_url_free(&redirects->url);
     ws_cookies_free(&redirects->cookies);
-    *redirects = (ws_redirects){0};
+    free(redirects);
 }

@@ -26,6 +26,7 @@ typedef struct ws_redirects {
 int32_t ws_redirects_follow(ws_redirects* redirects, const ws_url* from, const char* head, size_t len, int32_t max,
                             ws_error* error);
 
+/* With all that is in it; NULL is fine. */
 void ws_redirects_free(ws_redirects* redirects);
 
 #endif

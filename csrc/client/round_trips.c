@@ -19,19 +19,28 @@ static double middle_of(unsigned bucket) {
     return (double)((uint64_t)1 << (bucket / 4)) * (SHORTEST + (SHORTEST / 4) * (bucket % 4 + 0.5));
 }
 
+static void halve(ws_round_trips* trips) {
+    for (unsigned i = 0; i < WS_ROUND_TRIP_BUCKETS; i++) {
+        trips->counts[i] /= 2;
+    }
+}
+
 void ws_round_trips_add(ws_round_trips* trips, double seconds) {
     double us = seconds * 1e6;
-    uint32_t* count = &trips->counts[bucket_of(us < 1e9 ? (uint64_t)us : 1000000000)];
-    if (*count == UINT32_MAX) return;
+    uint16_t* count = &trips->counts[bucket_of(us < 1e9 ? (uint64_t)us : 1000000000)];
+    if (*count == UINT16_MAX) halve(trips);
     ++*count;
-    trips->total++;
 }
 
 double ws_round_trips_quantile(const ws_round_trips* trips, double share) {
-    uint64_t seen = 0;
+    uint64_t seen = 0, total = 0;
+    for (unsigned i = 0; trips && i < WS_ROUND_TRIP_BUCKETS; i++) {
+        total += trips->counts[i];
+    }
+    if (!total) return 0;
     for (unsigned i = 0; i < WS_ROUND_TRIP_BUCKETS; i++) {
         seen += trips->counts[i];
-        if (seen && (double)seen >= share * (double)trips->total) return middle_of(i) / 1e6;
+        if (seen && (double)seen >= share * (double)total) return middle_of(i) / 1e6;
     }
     return 0;
 }

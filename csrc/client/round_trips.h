@@ -8,13 +8,12 @@
 enum { WS_ROUND_TRIP_BUCKETS = 4 * 23 };
 
 typedef struct ws_round_trips {
-    uint32_t counts[WS_ROUND_TRIP_BUCKETS];
-    uint64_t total;
+    uint16_t counts[WS_ROUND_TRIP_BUCKETS]; /* when one is full, all are halved */
 } ws_round_trips;
 
 void ws_round_trips_add(ws_round_trips* trips, double seconds);
 
-/* The time in seconds that `share` (0 to 1) of the round trips did not exceed; 0 before the first. */
+/* The time in seconds that `share` (0 to 1) of the round trips did not exceed; 0 before the first, and for NULL. */
 double ws_round_trips_quantile(const ws_round_trips* trips, double share);
 
 #endif

@@ -65,7 +65,7 @@ void ws_session_free(ws_session* session) {
     free(session->lent);
     free(session->answer_text);
     ws_inbox_free(&session->held);
-    ws_tls_certificate_free(session->tls_before.certificate);
+    ws_tls_info_free(session->tls_before);
     free(session);
 }
 
@@ -75,7 +75,7 @@ void ws_session_free(ws_session* session) {
 static void note_down(wsConn* conn) {
     ws_down* down = &conn->session->down;
     ws_failure_of(&conn->failure, &down->failure);
-    down->close = conn->close_info;
+    ws_conn_copy_ending(conn, &down->close);
     down->opened = conn->session->opened != 0;
 }
 
@@ -91,7 +91,7 @@ static void ask(wsConn* conn, ws_session_phase phase) {
 
 static bool worthwhile(const wsConn* conn) {
     if (conn->failure.code == WS_ERR_HTTP && conn->session->cut_off) return true;
-    return ws_retry_worthwhile(&conn->failure, conn->close_info.received);
+    return ws_retry_worthwhile(&conn->failure, conn->ending.received);
 }
 
 /* The limits are reached: say so after what went wrong. */
@@ -171,7 +171,7 @@ void ws_session_stop(wsConn* conn) {
     session->stopped = true;
     if (!ws_session_down(conn)) return;
     ws_error_clear(&conn->failure); /* it is not what ends it */
-    conn->close_info = (ws_close_info){0};
+    ws_conn_forget_ending(conn);
 }
 
 /* ---- up again ---- */
@@ -184,16 +184,17 @@ static int32_t reset(wsConn* conn) {
     request->cookies = NULL;
     request->foreign = false;
     ws_error_clear(&conn->failure);
-    conn->close_info = (ws_close_info){0};
+    ws_conn_forget_ending(conn);
     memset(conn->spent, 0, sizeof conn->spent);
-    ws_tls_certificate_free(session->tls_before.certificate);
+    ws_tls_info_free(session->tls_before);
     session->tls_before = conn->tls_info;
-    conn->tls_info = (wsTlsInfo){0};
+    conn->tls_info = NULL;
     conn->keepalive = (ws_keepalive){0};
     session->cut_off = false;
     session->opened = 0;
     session->epoch++;
-    ws_redirects_free(&conn->redirects);
+    ws_redirects_free(conn->redirects);
+    conn->redirects = NULL;
     return ws_conn_start_protocol(conn);
 }
 

@@ -58,7 +58,7 @@ typedef struct ws_session {
     uint64_t proof_id, proof_of;     /* the ping that is out, 0: none; the letter it proves */
     size_t unproven_bytes, unproven; /* in the stream since that ping */
     int64_t unproven_since;          /* ms, 0: none */
-    wsTlsInfo tls_before;            /* somebody may still look at it */
+    wsTlsInfo* tls_before;           /* somebody may still look at it */
     uint64_t reconnects;
     ws_down down; /* the last loss */
 } ws_session;

@@ -220,7 +220,7 @@ void ws_session_rewind(wsConn* conn) {
 
 void ws_session_give_up(wsConn* conn) {
     ws_session* session = conn->session;
-    bool agreed = conn->close_info.clean && conn->close_info.by == WS_BY_US;
+    bool agreed = conn->ending.clean && conn->ending.by == WS_BY_US;
     while (agreed && session->outbox.first && session->outbox.first != session->outbox.unsent) {
         ws_outbox_drop(&session->outbox, session->outbox.first->number); /* the answer to our close frame proves it */
     }

@@ -4,6 +4,8 @@
 
 #include "core/redirect.h"
 
+enum { HEAD_READ = 1024 }; /* bytes that are read at first: more than most heads have */
+
 static const ws_event no_event = {WS_PROTOCOL_NONE, NULL, 0, 0};
 
 void ws_protocol_init_client(ws_protocol* protocol, const ws_limits* limits, ws_random_fn random) {
@@ -139,6 +141,7 @@ static ws_event client_opened(ws_protocol* protocol, const ws_http_head* head) {
     }
     if (rc) return fail_opening(protocol);
     protocol->phase = WS_PHASE_FRAMES;
+    if (ws_buf_len(&protocol->reader.in) == 0) ws_buf_free(&protocol->reader.in);
     return (ws_event){.type = WS_PROTOCOL_OPEN};
 }
 
@@ -218,7 +221,17 @@ static ws_event next_head(ws_protocol* protocol) {
 
 /* ---- receiving ---- */
 
+/* A head is small, as a rule, and many connections may be opened that have nothing to receive for long. */
+static int32_t prepare_for_head(ws_buf* in, uint8_t** at, size_t* len) {
+    if (ws_buf_reserve(in, HEAD_READ)) return WS_ERR_MEMORY;
+    *at = ws_buf_tail(in);
+    *len = ws_buf_room(in);
+    return WS_OK;
+}
+
 int32_t ws_protocol_prepare(ws_protocol* protocol, uint8_t** at, size_t* len) {
+    ws_buf* in = &protocol->reader.in;
+    if (protocol->phase == WS_PHASE_HEAD && in->cap == 0) return prepare_for_head(in, at, len);
     return ws_reader_prepare(&protocol->reader, at, len);
 }
 

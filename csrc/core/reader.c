@@ -55,7 +55,9 @@ int32_t ws_reader_prepare(ws_reader* reader, uint8_t** at, size_t* len) {
     reader->lent = reader->in_frame && reader->gathering && !reader->compressed && ws_buf_len(&reader->in) == 0 &&
                    missing >= LEND_DIRECTLY;
     if (reader->lent) return lend_message(reader, missing, at, len);
-    if (ws_buf_reserve(&reader->in, reader->in.cap ? WS_READ_SIZE / 4 : WS_READ_SIZE)) return WS_ERR_MEMORY;
+    if (ws_buf_reserve(&reader->in, reader->in.cap < WS_READ_SIZE ? WS_READ_SIZE : WS_READ_SIZE / 4)) {
+        return WS_ERR_MEMORY;
+    }
     *at = ws_buf_tail(&reader->in);
     *len = ws_buf_room(&reader->in);
     return WS_OK;

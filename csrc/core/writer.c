@@ -15,6 +15,7 @@ void ws_writer_init(ws_writer* writer, ws_random_fn random) {
 void ws_writer_free(ws_writer* writer) {
     ws_buf_free(&writer->out);
     ws_buf_free(&writer->scratch);
+    ws_buf_free(&writer->pong);
     ws_deflater_reset(&writer->deflater);
 }
 
@@ -96,16 +97,17 @@ int32_t ws_writer_answer_ping(ws_writer* writer, const void* data, size_t len) {
     if (writer->closed) return WS_OK;
     writer->pong_held = ws_buf_len(&writer->out) >= PONG_BACKLOG; /* else it overtakes one that is held */
     if (!writer->pong_held) return write_frame(writer, FIN | WS_OPCODE_PONG, data, len);
-    writer->pong_len = (uint8_t)len;
-    if (len) memcpy(writer->pong, data, len);
-    return WS_OK;
+    ws_buf_consume(&writer->pong, ws_buf_len(&writer->pong));
+    writer->pong_held = ws_buf_append(&writer->pong, data, len) == WS_OK;
+    return writer->pong_held ? WS_OK : WS_ERR_MEMORY;
 }
 
 /* Queue the pong that was held back. If that fails it stays held. */
 static int32_t release_pong(ws_writer* writer) {
     if (!writer->pong_held) return WS_OK;
-    int32_t rc = write_frame(writer, FIN | WS_OPCODE_PONG, writer->pong, writer->pong_len);
+    int32_t rc = write_frame(writer, FIN | WS_OPCODE_PONG, ws_buf_head(&writer->pong), ws_buf_len(&writer->pong));
     writer->pong_held = rc != WS_OK;
+    if (rc == WS_OK) ws_buf_free(&writer->pong);
     return rc;
 }
 

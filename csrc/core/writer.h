@@ -25,8 +25,7 @@ typedef struct ws_writer {
     uint64_t frames;      /* frames ever queued */
     ws_frame_hook hook;   /* told of each one; it may be taken back later */
     bool pong_held;       /* a pong waits for the backlog to go */
-    uint8_t pong_len;
-    uint8_t pong[WS_FRAME_MAX_CONTROL];
+    ws_buf pong;          /* its payload */
 } ws_writer;
 
 /* Should a message be compressed? It never is where that was not agreed on. */

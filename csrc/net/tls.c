@@ -371,15 +371,19 @@ static void look(const SSL* ssl, wsTlsInfo* info) {
     if (len) memcpy(info->alpn, alpn, len);
 }
 
-bool ws_tls_look(const ws_transport* transport, wsTlsInfo* info) {
-    if (transport->ops != &ops) return false;
+int32_t ws_tls_look(const ws_transport* transport, wsTlsInfo** info) {
+    if (transport->ops != &ops) return WS_ERR_STATE;
+    *info = malloc(sizeof **info);
+    if (!*info) return WS_ERR_MEMORY;
     ws_tls* tls = tls_of(transport);
     ws_mutex_lock(&tls->mutex);
-    look(tls->ssl, info);
+    look(tls->ssl, *info);
     ws_mutex_unlock(&tls->mutex);
-    return true;
+    return WS_OK;
 }
 
-void ws_tls_certificate_free(const unsigned char* certificate) {
-    OPENSSL_free((void*)certificate);
+void ws_tls_info_free(wsTlsInfo* info) {
+    if (!info) return;
+    OPENSSL_free((void*)info->certificate);
+    free(info);
 }

@@ -25,10 +25,10 @@ int32_t ws_tls_start(ws_transport* transport, ws_tls_context* context, const ws_
 int32_t ws_tls_handshake(ws_transport* transport, ws_error* error);
 
 /*
- * What was agreed, as wsConnTls has it; the certificate is the caller's, to be freed by ws_tls_certificate_free. False
- * if that is no TLS transport.
+ * What was agreed, as wsConnTls has it, into *info, which is the caller's to be freed by ws_tls_info_free. 0;
+ * WS_ERR_STATE if that is no TLS transport; WS_ERR_MEMORY.
  */
-bool ws_tls_look(const ws_transport* transport, wsTlsInfo* info);
-void ws_tls_certificate_free(const unsigned char* certificate);
+int32_t ws_tls_look(const ws_transport* transport, wsTlsInfo** info);
+void ws_tls_info_free(wsTlsInfo* info);
 
 #endif
