@@ -18,8 +18,9 @@ int64_t wsNow(void) {
 /* ---- made and freed ---- */
 
 static int32_t conn_init(wsConn* conn, const wsOptions* options) {
-    int32_t rc = ws_settings_init(&conn->settings, options, &conn->failure);
+    int32_t rc = ws_settings_get(options, &conn->settings, &conn->failure);
     if (rc) return rc;
+    conn->asked = conn->settings->request;
     conn->deadline = INT64_MAX;
     rc = ws_session_new(&options->reconnect, &conn->session, &conn->failure);
     return rc ? rc : ws_conn_start_protocol(conn);
@@ -29,11 +30,11 @@ int32_t ws_conn_start_protocol(wsConn* conn) {
     conn->bytes_sent_before += ws_conn_written_up_to(conn);
     conn->frames_sent_before += conn->protocol.writer.frames;
     ws_protocol_free(&conn->protocol);
-    ws_protocol_init_client(&conn->protocol, &conn->settings.limits, ws_sys_random);
-    int32_t rc = ws_protocol_start(&conn->protocol, &conn->settings.request);
+    ws_protocol_init_client(&conn->protocol, &conn->settings->limits, ws_sys_random);
+    int32_t rc = ws_protocol_start(&conn->protocol, &conn->asked);
     if (rc) return rc;
     ws_conn_hook_frames(conn);
-    conn->protocol.writer.threshold = conn->settings.compress_threshold;
+    conn->protocol.writer.threshold = conn->settings->compress_threshold;
     ws_buf* out = &conn->protocol.writer.out;
     ws_buf_free(&conn->request);
     return ws_buf_append(&conn->request, ws_buf_head(out), ws_buf_len(out));
@@ -89,7 +90,7 @@ void wsConnFree(wsConn* conn) {
     ws_conn_forget_ending(conn);
     ws_error_clear(&conn->failure);
     ws_error_clear(&conn->write_failure);
-    ws_settings_free(&conn->settings);
+    ws_settings_drop(conn->settings);
     ws_session_free(conn->session);
     ws_trace_free(conn->trace);
     ws_mutex_free(&conn->mutex);
@@ -161,7 +162,7 @@ bool ws_conn_write_out(wsConn* conn) {
     if (!conn->transport.ops || conn->write_broken) return false;
     for (;;) {
         const uint8_t* from = ws_writer_output(&conn->protocol.writer, &n);
-        if (n == 0 && conn->session && ws_session_pump(conn, conn->settings.write_limit)) continue;
+        if (n == 0 && conn->session && ws_session_pump(conn, conn->settings->write_limit)) continue;
         if (n == 0 && !conn->transport.ops->unsent(&conn->transport)) return any;
         ssize_t written = conn->transport.ops->write(&conn->transport, from, n);
         if (written == -EAGAIN) return any;

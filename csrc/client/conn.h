@@ -47,7 +47,7 @@ typedef struct ws_ending {
 } ws_ending;
 
 struct wsConn {
-    ws_settings settings;
+    const ws_settings* settings;
     atomic_uintptr_t owner; /* the thread that holds the token, 0: free */
     ws_mutex mutex;
     atomic_int state;       /* wsState; changed under the mutex */
@@ -69,6 +69,7 @@ struct wsConn {
 
     /* -- guarded by the token -- */
     bool started;            /* the first step was made, and with it the opening begun */
+    ws_request asked;        /* settings' request, or where a redirect has led */
     ws_opening* opening;     /* NULL: nothing is being dialled */
     int64_t upgrade_began;   /* ns */
     ws_redirects* redirects; /* NULL: there was none */
@@ -131,7 +132,7 @@ static inline void ws_conn_call_driver(wsConn* conn) {
 /* Is there something for ws_conn_next? With the token held. (conn_events.c) */
 bool ws_conn_has_events(const wsConn* conn);
 
-/* Make the request for settings.request, and be ready for its answer, by another protocol. 0 or a code. (conn.c) */
+/* Make the request that is asked for, and be ready for its answer, by another protocol. 0 or a code. (conn.c) */
 int32_t ws_conn_start_protocol(wsConn* conn);
 
 /* Set WS_DUE_... (news only for who watches). Any thread. (conn_watch.c) */
@@ -210,7 +211,7 @@ int64_t ws_conn_retry_after(const wsConn* conn);
 
 /* The URL of the request: settings' or where a redirect has led. */
 static inline const ws_url* ws_conn_url(const wsConn* conn) {
-    return conn->settings.request.url;
+    return conn->asked.url;
 }
 
 /* The waiters: join and leave take the mutex, wake needs it held. It counts as news. */

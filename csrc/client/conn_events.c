@@ -50,7 +50,7 @@ static void take_close(wsConn* conn, const ws_event* event) {
     ws_conn_lock(conn);
     ws_conn_note_received(conn, event->code, (const char*)event->data, event->len);
     ws_conn_begin_close(conn, WS_BY_PEER, event->code, NULL, 0,
-                        conn->settings.close_timeout); /* it fails where ours went first */
+                        conn->settings->close_timeout); /* it fails where ours went first */
     conn->state = WS_STATE_CLOSING;
     ws_conn_linger(conn, false);
     ws_conn_unlock(conn);
@@ -113,7 +113,7 @@ static bool digest(wsConn* conn, const ws_event* event, wsEvent* out) {
 /* ---- handing out ---- */
 
 static bool inbox_full(const wsConn* conn) {
-    return !conn->settings.drop_oldest && conn->inbox.bytes >= conn->settings.max_buffer;
+    return !conn->settings->drop_oldest && conn->inbox.bytes >= conn->settings->max_buffer;
 }
 
 static void closed_event(wsConn* conn, wsEvent* out) {
@@ -163,7 +163,7 @@ bool ws_conn_has_events(const wsConn* conn) {
 }
 
 bool ws_conn_drops(const wsConn* conn) {
-    return conn->settings.drop_oldest;
+    return conn->settings->drop_oldest;
 }
 
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
@@ -171,7 +171,7 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     ws_inbox_forget(&conn->inbox);
     if (conn->session && conn->state == WS_STATE_CONNECTING) ws_conn_spill(conn, false); /* on_open may come first */
     if (conn->session && ws_session_holds_back(conn)) return 0;
-    if (conn->settings.drop_oldest) ws_conn_spill(conn, false); /* the newest that are here count, read or parsed */
+    if (conn->settings->drop_oldest) ws_conn_spill(conn, false); /* the newest that are here count, read or parsed */
     if (inbox_full(conn)) there_will_be_room(conn);
     while (n < max && ws_inbox_pop(&conn->inbox, &out[n])) {
         n++;
@@ -192,7 +192,7 @@ bool ws_conn_wants_bytes(const wsConn* conn) {
 
 /* The newest message stays, however big. */
 static void drop_surplus(wsConn* conn) {
-    const ws_settings* settings = &conn->settings;
+    const ws_settings* settings = conn->settings;
     const ws_inbox* inbox = &conn->inbox;
     while (inbox->messages > settings->max_queue || (inbox->messages > 1 && inbox->bytes > settings->max_buffer)) {
         ws_inbox_drop(&conn->inbox);
@@ -209,7 +209,7 @@ static int32_t keep(wsConn* conn, const wsEvent* event) {
     }
     conn->stirred = true;
     int32_t rc = ws_inbox_push(&conn->inbox, event);
-    if (conn->settings.drop_oldest) drop_surplus(conn);
+    if (conn->settings->drop_oldest) drop_surplus(conn);
     return rc;
 }
 

@@ -149,7 +149,7 @@ int32_t wsConnRedirect(wsConn* conn, size_t index, const char** url, const char*
 
 const char* ws_conn_subprotocol(wsConn* conn) {
     bool opened = wsConnState(conn) != WS_STATE_CONNECTING && conn->protocol.subprotocol >= 0;
-    return opened ? conn->settings.request.subprotocols[conn->protocol.subprotocol] : NULL;
+    return opened ? conn->asked.subprotocols[conn->protocol.subprotocol] : NULL;
 }
 
 static double seconds(int64_t nanos) {

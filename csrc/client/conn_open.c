@@ -10,19 +10,19 @@
 /* The proxy for this server; NULL for none. */
 static int32_t choose_proxy(wsConn* conn, const ws_proxy_url** proxy, ws_error* error) {
     const ws_url* url = ws_conn_url(conn);
-    *proxy = conn->settings.proxy.host ? &conn->settings.proxy : NULL;
-    if (!conn->settings.proxy_from_env) return WS_OK;
+    *proxy = conn->settings->proxy.host ? &conn->settings->proxy : NULL;
+    if (!conn->settings->proxy_from_env) return WS_OK;
     int32_t rc = ws_proxy_from_env(url->secure, url->host, url->port, &conn->opening->env_proxy, error);
     if (rc == 1) *proxy = &conn->opening->env_proxy;
     return rc < 0 ? rc : WS_OK;
 }
 
 static int32_t make_plan(wsConn* conn, ws_error* error) {
-    const ws_settings* settings = &conn->settings;
+    const ws_settings* settings = conn->settings;
     const ws_url* url = ws_conn_url(conn);
     const ws_proxy_url* proxy;
     int32_t rc = choose_proxy(conn, &proxy, error);
-    bool named = settings->server_hostname && !settings->request.foreign; /* the name is that of the URL's host */
+    bool named = settings->server_hostname && !conn->asked.foreign; /* the name is that of the URL's host */
     conn->opening->plan = (ws_dial_plan){
         .host = url->host,
         .ipv6 = url->ipv6,
@@ -62,7 +62,7 @@ static int32_t dial(wsConn* conn, ws_error* error) {
 /* The first step: its time is when the clock of open_timeout starts. */
 static int32_t start(wsConn* conn, int64_t now, ws_error* error) {
     ws_conn_lock(conn);
-    conn->deadline = ws_conn_after(now, conn->settings.open_timeout);
+    conn->deadline = ws_conn_after(now, conn->settings->open_timeout);
     ws_conn_unlock(conn);
     conn->started = true;
     return dial(conn, error);
@@ -116,10 +116,10 @@ bool ws_conn_open_step(wsConn* conn, int64_t now) {
 
 /* Ask again, elsewhere. What says who we are stays with the host it was given for. */
 static void set_request(wsConn* conn) {
-    ws_request* request = &conn->settings.request;
+    ws_request* request = &conn->asked;
     request->url = &conn->redirects->url;
     request->cookies = &conn->redirects->cookies;
-    request->foreign = !ws_url_same_host(&conn->settings.url, request->url);
+    request->foreign = !ws_url_same_host(&conn->settings->url, request->url);
 }
 
 static int32_t ask_again(wsConn* conn, ws_error* error) {
@@ -144,7 +144,7 @@ bool ws_conn_redirected(wsConn* conn) {
     if (!conn->redirects) conn->redirects = calloc(1, sizeof *conn->redirects);
     int32_t rc = !conn->redirects ? WS_ERR_MEMORY
                                   : ws_redirects_follow(conn->redirects, ws_conn_url(conn), head, len,
-                                                        conn->settings.max_redirects, &error);
+                                                        conn->settings->max_redirects, &error);
     bool redirected = rc != 0;
     if (rc == 1) rc = ask_again(conn, &error);
     if (rc < 0) {
@@ -176,7 +176,7 @@ void ws_conn_open_timed_out(wsConn* conn) {
     }
     char phase[256];
     ws_error_set(&error, WS_ERR_OPEN_TIMEOUT, "not open within open_timeout, %lld ms: still %s",
-                 (long long)conn->settings.open_timeout,
+                 (long long)conn->settings->open_timeout,
                  conn->transport.ops ? "waiting for the server's answer to the upgrade"
                                      : ws_dial_text(&conn->opening->dial, phase, sizeof phase));
     ws_conn_finish(conn, &error);

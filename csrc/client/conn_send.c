@@ -48,7 +48,7 @@ static int32_t queue(wsConn* conn, int32_t type, const void* data, size_t length
     int32_t rc = check_open(conn);
     if (rc) return rc;
     ws_writer* writer = &conn->protocol.writer;
-    if (ws_buf_len(&writer->out) > conn->settings.write_limit) return WS_ERR_QUEUE_FULL;
+    if (ws_buf_len(&writer->out) > conn->settings->write_limit) return WS_ERR_QUEUE_FULL;
     ticket->number = 0;
     ticket->start = which == WHOLE ? position(conn) : 0; /* a part of a message cannot be taken back */
     rc = write_part(writer, type, data, length, which);
@@ -110,7 +110,7 @@ static int32_t gather(wsConn* conn, int32_t type, const void* data, size_t lengt
         rc = queue(conn, type, data, length, WHOLE, ticket);
     }
     if (rc == WS_OK) ws_conn_call_driver(conn);
-    ticket->settled = rc == WS_OK && ws_buf_len(&conn->protocol.writer.out) <= conn->settings.write_limit;
+    ticket->settled = rc == WS_OK && ws_buf_len(&conn->protocol.writer.out) <= conn->settings->write_limit;
     return rc;
 }
 
@@ -277,5 +277,5 @@ int32_t ws_conn_close(wsConn* conn, uint16_t code, const char* reason, size_t le
 }
 
 int32_t wsConnClose(wsConn* conn, uint16_t code, const char* reason) {
-    return ws_conn_close(conn, code, reason, reason ? strlen(reason) : 0, conn->settings.close_timeout);
+    return ws_conn_close(conn, code, reason, reason ? strlen(reason) : 0, conn->settings->close_timeout);
 }

@@ -102,7 +102,7 @@ static void give_up(wsConn* conn, int64_t now) {
 
 /* A read found nothing: is the peer there? True if the connection has ended. */
 static bool keep_alive(wsConn* conn, int64_t now) {
-    const ws_keepalive_terms* terms = &conn->settings.keepalive;
+    const ws_keepalive_terms* terms = &conn->settings->keepalive;
     if (conn->state != WS_STATE_OPEN || now < ws_keepalive_due(&conn->keepalive, terms)) return false;
     ws_conn_lock(conn);
     ws_verdict verdict = ws_keepalive_judge(&conn->keepalive, terms, now, ws_conn_written_up_to(conn));
@@ -202,7 +202,7 @@ int64_t ws_conn_next_deadline(wsConn* conn) {
     deadline = earlier(deadline, of_session);
     if (conn->opening) return earlier(deadline, ws_dial_deadline(&conn->opening->dial));
     bool judged = conn->state == WS_STATE_OPEN && ws_conn_wants_bytes(conn); /* what we do not read, we cannot miss */
-    return judged ? earlier(deadline, ws_keepalive_due(&conn->keepalive, &conn->settings.keepalive)) : deadline;
+    return judged ? earlier(deadline, ws_keepalive_due(&conn->keepalive, &conn->settings->keepalive)) : deadline;
 }
 
 bool ws_conn_ready_now(wsConn* conn) {

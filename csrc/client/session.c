@@ -66,6 +66,7 @@ void ws_session_free(ws_session* session) {
     free(session->answer_text);
     ws_inbox_free(&session->held);
     ws_tls_info_free(session->tls_before);
+    ws_headers_free(session->headers, session->header_count);
     free(session);
 }
 
@@ -176,13 +177,17 @@ void ws_session_stop(wsConn* conn) {
 
 /* ---- up again ---- */
 
+/* Those that the program has given since. */
+static void use_headers(wsConn* conn) {
+    conn->asked.headers = conn->session->headers;
+    conn->asked.header_count = conn->session->header_count;
+}
+
 /* As it was before the first attempt. */
 static int32_t reset(wsConn* conn) {
     ws_session* session = conn->session;
-    ws_request* request = &conn->settings.request;
-    request->url = &conn->settings.url;
-    request->cookies = NULL;
-    request->foreign = false;
+    conn->asked = conn->settings->request;
+    if (session->has_headers) use_headers(conn);
     ws_error_clear(&conn->failure);
     ws_conn_forget_ending(conn);
     memset(conn->spent, 0, sizeof conn->spent);
@@ -410,11 +415,31 @@ int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char*
     return asking ? WS_OK : WS_ERR_STATE;
 }
 
+/* On error they are what they were. */
+static int32_t set_headers(wsConn* conn, const wsHeader* given, size_t count, ws_error* error) {
+    ws_session* session = conn->session;
+    wsHeader* headers;
+    ws_request request = conn->settings->request;
+    int32_t rc = ws_headers_copy(&headers, given, count);
+    request.headers = headers;
+    request.header_count = count;
+    if (!rc) rc = ws_handshake_check_request(&request, error);
+    if (rc) {
+        ws_headers_free(headers, count);
+        return rc;
+    }
+    ws_headers_free(session->headers, session->header_count);
+    session->has_headers = true;
+    session->headers = headers;
+    session->header_count = count;
+    return WS_OK;
+}
+
 int32_t wsConnSetHeaders(wsConn* conn, const wsHeader* headers, size_t count) {
     ws_error error = {0};
     ws_conn_lock(conn);
     bool asking = asked(conn) == WS_ASK_HEADERS;
-    int32_t rc = asking ? ws_settings_set_headers(&conn->settings, headers, count, &error) : WS_ERR_STATE;
+    int32_t rc = asking ? set_headers(conn, headers, count, &error) : WS_ERR_STATE;
     ws_conn_unlock(conn);
     ws_error_clear(&error);
     return rc;

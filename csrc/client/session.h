@@ -52,7 +52,10 @@ typedef struct ws_session {
     bool answered;
     int32_t answer;
     char* answer_text; /* why not, NULL: no words */
-    uint64_t epoch;    /* how many connections there were */
+    bool has_headers;  /* given by the program since, ... */
+    wsHeader* headers; /* ... for the requests from then on */
+    size_t header_count;
+    uint64_t epoch; /* how many connections there were */
     ws_outbox outbox, lost;
     ws_letter* lent;                 /* of what was lost, until the next is asked for */
     uint64_t proof_id, proof_of;     /* the ping that is out, 0: none; the letter it proves */

@@ -111,7 +111,7 @@ bool ws_session_pump(wsConn* conn, size_t limit) {
 static bool has_room(const wsConn* conn, size_t length) {
     const ws_session* session = conn->session;
     const ws_outbox* outbox = &session->outbox;
-    bool behind = outbox->unsent || ws_buf_len(&conn->protocol.writer.out) > conn->settings.write_limit;
+    bool behind = outbox->unsent || ws_buf_len(&conn->protocol.writer.out) > conn->settings->write_limit;
     if (session->gate_open && behind) return false;
     if (outbox->count == 0) return true;
     return outbox->count < session->terms.max_messages && outbox->bytes + length <= session->terms.max_bytes;
@@ -137,7 +137,7 @@ static int32_t add_letter(wsConn* conn, int32_t type, const void* data, size_t l
     bool idle = proof_due(session) == INT64_MAX;
     *ticket = (ws_ticket){.number = letter->number, .start = session->epoch, .end = UINT64_MAX};
     conn->messages_sent++;
-    ws_session_pump(conn, conn->settings.write_limit);
+    ws_session_pump(conn, conn->settings->write_limit);
     if (idle && session->unproven_since) ws_conn_call_driver(conn); /* there is a deadline now */
     if (session->outbox.unsent == NULL && session->gate_open) ticket->end = conn->protocol.writer.total;
     return WS_OK;
@@ -188,7 +188,7 @@ int32_t wsConnSendAhead(wsConn* conn, int32_t type, const void* data, size_t len
     if (conn->session && conn->session->phase == WS_SESSION_ASKING_OPEN && conn->transport.ops) {
         uint8_t opcode = type & WS_TEXT ? WS_OPCODE_TEXT : WS_OPCODE_BINARY;
         ws_writer* writer = &conn->protocol.writer;
-        bool full = ws_buf_len(&writer->out) > conn->settings.write_limit;
+        bool full = ws_buf_len(&writer->out) > conn->settings->write_limit;
         rc = full ? WS_ERR_QUEUE_FULL : ws_writer_message(writer, opcode, data, length, WS_COMPRESS_AUTO);
         ws_conn_write_out(conn);
         if (ws_conn_unsent(conn)) ws_conn_call_driver(conn);

@@ -55,20 +55,33 @@ static int32_t read_deflate(ws_settings* settings, const wsDeflate* deflate, ws_
     return WS_OK;
 }
 
-/* False if there was no memory. What could be copied is in place to be freed. */
-static bool copy_headers(ws_request* request, const wsHeader* given, size_t count) {
-    if (count == 0) return true;
-    wsHeader* headers = calloc(count, sizeof *headers);
-    if (!headers) return false;
-    request->headers = headers;
-    request->header_count = count;
+int32_t ws_headers_copy(wsHeader** copies, const wsHeader* given, size_t count) {
     bool complete = true;
+    *copies = count ? calloc(count, sizeof **copies) : NULL;
+    if (count && !*copies) return WS_ERR_MEMORY;
     for (size_t i = 0; i < count; i++) {
-        headers[i].name = copy(given[i].name);
-        headers[i].value = copy(given[i].value);
-        complete = complete && headers[i].name && headers[i].value;
+        (*copies)[i].name = copy(given[i].name);
+        (*copies)[i].value = copy(given[i].value);
+        complete = complete && (*copies)[i].name && (*copies)[i].value;
     }
-    return complete;
+    return complete ? WS_OK : WS_ERR_MEMORY;
+}
+
+void ws_headers_free(wsHeader* headers, size_t count) {
+    for (size_t i = 0; headers && i < count; i++) {
+        free((char*)headers[i].name);
+        free((char*)headers[i].value);
+    }
+    free(headers);
+}
+
+/* False if there was no memory. What could be copied is in place to be freed. */
+static bool copy_headers(ws_request* request, const wsOptions* options) {
+    wsHeader* headers;
+    int32_t rc = ws_headers_copy(&headers, options->headers, options->headerCount);
+    request->headers = headers;
+    request->header_count = headers ? options->headerCount : 0;
+    return rc == WS_OK;
 }
 
 static bool copy_subprotocols(ws_request* request, const wsOptions* options) {
@@ -91,8 +104,8 @@ static bool copy_request(ws_settings* settings, const wsOptions* options) {
     request->url = &settings->url;
     request->origin = copy(options->origin);
     request->user_agent = copy(user_agent);
-    return copy_headers(request, options->headers, options->headerCount) && copy_subprotocols(request, options) &&
-           request->user_agent && (request->origin || !options->origin);
+    return copy_headers(request, options) && copy_subprotocols(request, options) && request->user_agent &&
+           (request->origin || !options->origin);
 }
 
 /* What concerns the socket. False if there was no memory. */
@@ -175,30 +188,9 @@ int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_err
     return rc ? rc : read_route(settings, options, error);
 }
 
-static void free_headers(ws_request* request) {
-    for (size_t i = 0; i < request->header_count; i++) {
-        free((char*)request->headers[i].name);
-        free((char*)request->headers[i].value);
-    }
-    free((wsHeader*)request->headers);
-    request->headers = NULL;
-    request->header_count = 0;
-}
-
-int32_t ws_settings_set_headers(ws_settings* settings, const wsHeader* headers, size_t count, ws_error* error) {
-    ws_request* request = &settings->request;
-    ws_request changed = *request;
-    changed.headers = NULL;
-    changed.header_count = 0;
-    int32_t rc = copy_headers(&changed, headers, count) ? ws_handshake_check_request(&changed, error) : WS_ERR_MEMORY;
-    free_headers(rc ? &changed : request);
-    if (!rc) *request = changed;
-    return rc;
-}
-
 void ws_settings_free(ws_settings* settings) {
     ws_request* request = &settings->request;
-    free_headers(request);
+    ws_headers_free((wsHeader*)request->headers, request->header_count);
     for (size_t i = 0; i < request->subprotocol_count; i++) {
         free((char*)request->subprotocols[i]);
     }

@@ -1,4 +1,4 @@
-/* What a connection was asked to be: a checked copy of wsOptions. */
+/* What a connection was asked to be: a checked copy of wsOptions, one for all connections of the same options. */
 #ifndef WS_CLIENT_SETTINGS_H
 #define WS_CLIENT_SETTINGS_H
 
@@ -26,13 +26,24 @@ typedef struct ws_settings {
     char *server_hostname, *unix_path; /* NULL: none */
     int32_t max_redirects;
     ws_tcp_options tcp; /* its socket options are ours */
+    /* of settings_shared.c */
+    struct ws_settings *next, **link;
+    size_t refs;
 } ws_settings;
 
-/* Copy and check. WS_ERR_ARGUMENT, WS_ERR_URL, WS_ERR_MEMORY with a text; *settings is to be freed in any case. */
+/*
+ * A checked copy, shared with other connections of the same options: WS_ERR_ARGUMENT, WS_ERR_URL, WS_ERR_MEMORY with a
+ * text. To be given back by ws_settings_drop, for which NULL is fine. (settings_shared.c)
+ */
+int32_t ws_settings_get(const wsOptions* options, const ws_settings** settings, ws_error* error);
+void ws_settings_drop(const ws_settings* settings);
+
+/* A copy of its own, to be freed in any case. */
 int32_t ws_settings_init(ws_settings* settings, const wsOptions* options, ws_error* error);
 void ws_settings_free(ws_settings* settings);
 
-/* Other headers for the next request: as ws_settings_init; on error they are what they were. */
-int32_t ws_settings_set_headers(ws_settings* settings, const wsHeader* headers, size_t count, ws_error* error);
+/* A copy; NULL for none at all. 0 or WS_ERR_MEMORY; to be freed in any case. */
+int32_t ws_headers_copy(wsHeader** copies, const wsHeader* headers, size_t count);
+void ws_headers_free(wsHeader* headers, size_t count);
 
 #endif
