@@ -22,48 +22,66 @@ int64_t option_timeout(const std::optional<double>& seconds, const char* name) {
     return std::max<int64_t>(milliseconds(*seconds), 1);
 }
 
+enum { KEPT = 64 }; // places that are kept when none waits
+
+void Deliveries::make_room() {
+    if (first == 0 || waiting.size() < waiting.capacity()) return;
+    waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(first));
+    first = 0;
+}
+
+void Deliveries::counted() {
+    count = waiting.size() - first;
+    if (count > 0) return;
+    first = 0;
+    waiting.clear();
+    if (waiting.capacity() > KEPT) waiting.shrink_to_fit();
+}
+
 void Deliveries::push(Delivery last) {
-    std::lock_guard lock(mutex);
+    std::lock_guard guard(lock);
+    make_room();
     waiting.push_back(std::move(last));
-    count = waiting.size();
+    counted();
 }
 
 void Deliveries::push_all(std::vector<Delivery> last) {
-    std::lock_guard lock(mutex);
+    std::lock_guard guard(lock);
+    make_room();
     std::move(last.begin(), last.end(), std::back_inserter(waiting));
-    count = waiting.size();
+    counted();
 }
 
 std::vector<Delivery> Deliveries::take(size_t most) {
-    std::lock_guard lock(mutex);
-    auto end = waiting.begin() + static_cast<std::ptrdiff_t>(std::min(most, waiting.size()));
-    std::vector<Delivery> first(std::make_move_iterator(waiting.begin()), std::make_move_iterator(end));
-    waiting.erase(waiting.begin(), end);
-    count = waiting.size();
-    return first;
+    std::lock_guard guard(lock);
+    auto begin = waiting.begin() + static_cast<std::ptrdiff_t>(first);
+    auto taken = static_cast<std::ptrdiff_t>(std::min(most, waiting.size() - first));
+    std::vector<Delivery> out(std::make_move_iterator(begin), std::make_move_iterator(begin + taken));
+    first += static_cast<size_t>(taken);
+    counted();
+    return out;
 }
 
-bool Deliveries::pop(Delivery* first) {
-    std::lock_guard lock(mutex);
-    if (waiting.empty()) return false;
-    *first = std::move(waiting.front());
-    waiting.pop_front();
-    count = waiting.size();
+bool Deliveries::pop(Delivery* out) {
+    std::lock_guard guard(lock);
+    if (first == waiting.size()) return false;
+    *out = std::move(waiting[first++]);
+    counted();
     return true;
 }
 
 py::object Slot::get() const {
-    std::lock_guard lock(mutex);
+    std::lock_guard guard(lock);
     return object;
 }
 
 bool Slot::filled() const {
-    std::lock_guard lock(mutex);
+    std::lock_guard guard(lock);
     return object.ptr() != Py_None;
 }
 
 py::object Slot::exchange(py::object next) {
-    std::lock_guard lock(mutex);
+    std::lock_guard guard(lock);
     std::swap(object, next);
     return next;
 }

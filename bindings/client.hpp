@@ -7,11 +7,10 @@
 
 #include <array>
 #include <atomic>
-#include <deque>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include <client/engine.h>
@@ -37,7 +36,21 @@ struct Delivery {
     double received = 0;
 };
 
-// Those that wait. One thread takes at a time; others count them, and a loop's driver adds.
+// A lock for a moment, in a byte: there are two or three in each connection. Never held while Python's code runs.
+class Brief {
+  public:
+    void lock() {
+        while (taken.test_and_set(std::memory_order_acquire)) {
+            std::this_thread::yield();
+        }
+    }
+    void unlock() { taken.clear(std::memory_order_release); }
+
+  private:
+    std::atomic_flag taken = ATOMIC_FLAG_INIT;
+};
+
+// Those that wait. One thread takes at a time; others count them, and a loop's driver adds. None take no memory.
 class Deliveries {
   public:
     void push(Delivery last);
@@ -48,8 +61,12 @@ class Deliveries {
     bool empty() const { return count == 0; }
 
   private:
-    std::mutex mutex; // never held while Python's code runs
-    std::deque<Delivery> waiting;
+    void make_room();
+    void counted(); // to be called after each change
+
+    Brief lock;
+    std::vector<Delivery> waiting;
+    size_t first = 0; // of them; those before have been taken
     std::atomic<size_t> count{0};
 };
 
@@ -62,7 +79,7 @@ class Slot {
     PyObject* visited() const { return object.ptr(); } // for the garbage collector, which is alone
 
   private:
-    mutable std::mutex mutex; // never held while Python's code runs
+    mutable Brief lock;
     py::object object = py::none();
 };
 

@@ -20,7 +20,7 @@ int64_t wsNow(void) {
 static int32_t conn_init(wsConn* conn, const wsOptions* options) {
     int32_t rc = ws_settings_get(options, &conn->settings, &conn->failure);
     if (rc) return rc;
-    conn->asked = conn->settings->request;
+    conn->asked = &conn->settings->request;
     conn->deadline = INT64_MAX;
     rc = ws_session_new(&options->reconnect, &conn->session, &conn->failure);
     return rc ? rc : ws_conn_start_protocol(conn);
@@ -31,7 +31,7 @@ int32_t ws_conn_start_protocol(wsConn* conn) {
     conn->frames_sent_before += conn->protocol.writer.frames;
     ws_protocol_free(&conn->protocol);
     ws_protocol_init_client(&conn->protocol, &conn->settings->limits, ws_sys_random);
-    int32_t rc = ws_protocol_start(&conn->protocol, &conn->asked);
+    int32_t rc = ws_protocol_start(&conn->protocol, conn->asked);
     if (rc) return rc;
     ws_conn_hook_frames(conn);
     conn->protocol.writer.threshold = conn->settings->compress_threshold;

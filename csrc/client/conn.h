@@ -69,7 +69,7 @@ struct wsConn {
 
     /* -- guarded by the token -- */
     bool started;            /* the first step was made, and with it the opening begun */
-    ws_request asked;        /* settings' request, or where a redirect has led */
+    const ws_request* asked; /* settings', or where a redirect has led, or with the session's headers */
     ws_opening* opening;     /* NULL: nothing is being dialled */
     int64_t upgrade_began;   /* ns */
     ws_redirects* redirects; /* NULL: there was none */
@@ -103,7 +103,7 @@ struct wsConn {
     wsTlsInfo* tls_info;             /* of who looked at it */
 
     ws_protocol protocol; /* its reader is the token's, its writer the mutex's */
-    ws_buf request;       /* what we sent to upgrade */
+    ws_buf request;       /* what we sent to upgrade; empty where conn_look.c makes it anew */
     _Atomic uint64_t messages_sent, messages_received, messages_dropped, frames_received, bytes_received;
     _Atomic uint64_t pings_received, pongs_received;
     uint64_t frames_sent_before, bytes_sent_before; /* by the protocols before this one; the mutex's */
@@ -211,7 +211,7 @@ int64_t ws_conn_retry_after(const wsConn* conn);
 
 /* The URL of the request: settings' or where a redirect has led. */
 static inline const ws_url* ws_conn_url(const wsConn* conn) {
-    return conn->asked.url;
+    return conn->asked->url;
 }
 
 /* The waiters: join and leave take the mutex, wake needs it held. It counts as news. */

@@ -21,6 +21,7 @@ static bool opened(wsConn* conn) {
     } else {
         conn->state = WS_STATE_OPEN;
         conn->deadline = INT64_MAX;
+        ws_buf_free(&conn->request);
         ws_conn_tell(conn, WS_DUE_OPENED);
     }
     ws_conn_unlock(conn);

@@ -87,9 +87,17 @@ static bool answered(wsConn* conn) {
     return wsConnState(conn) != WS_STATE_CONNECTING || (conn->session && ws_session_pauses(conn));
 }
 
+/* What we sent to upgrade. Few ask for it once the connection is open: then it is made once more. With the mutex. */
+static const ws_buf* request_of(wsConn* conn) {
+    ws_buf* request = &conn->request;
+    bool forgotten = ws_buf_len(request) == 0 && !conn->session && wsConnState(conn) != WS_STATE_CONNECTING;
+    if (forgotten && ws_handshake_write_request(conn->asked, conn->protocol.key, request)) ws_buf_free(request);
+    return request;
+}
+
 size_t ws_conn_copy(wsConn* conn, ws_part part, void* out, size_t room) {
-    const ws_buf* bufs[] = {&conn->request, &conn->protocol.head, &conn->protocol.body};
     ws_conn_lock(conn);
+    const ws_buf* bufs[] = {request_of(conn), &conn->protocol.head, &conn->protocol.body};
     size_t length = part == WS_PART_REQUEST || answered(conn) ? ws_buf_len(bufs[part]) : 0;
     if (length && length <= room) memcpy(out, ws_buf_head(bufs[part]), length);
     ws_conn_unlock(conn);
@@ -102,7 +110,10 @@ static const char* text_of(const ws_buf* buf, size_t* length) {
 }
 
 const char* wsConnRequest(wsConn* conn, size_t* length) {
-    return text_of(&conn->request, length);
+    ws_conn_lock(conn);
+    const ws_buf* request = request_of(conn);
+    ws_conn_unlock(conn);
+    return text_of(request, length);
 }
 
 const char* wsConnResponse(wsConn* conn, size_t* length) {
@@ -149,7 +160,7 @@ int32_t wsConnRedirect(wsConn* conn, size_t index, const char** url, const char*
 
 const char* ws_conn_subprotocol(wsConn* conn) {
     bool opened = wsConnState(conn) != WS_STATE_CONNECTING && conn->protocol.subprotocol >= 0;
-    return opened ? conn->asked.subprotocols[conn->protocol.subprotocol] : NULL;
+    return opened ? conn->asked->subprotocols[conn->protocol.subprotocol] : NULL;
 }
 
 static double seconds(int64_t nanos) {

@@ -22,7 +22,7 @@ static int32_t make_plan(wsConn* conn, ws_error* error) {
     const ws_url* url = ws_conn_url(conn);
     const ws_proxy_url* proxy;
     int32_t rc = choose_proxy(conn, &proxy, error);
-    bool named = settings->server_hostname && !conn->asked.foreign; /* the name is that of the URL's host */
+    bool named = settings->server_hostname && !conn->asked->foreign; /* the name is that of the URL's host */
     conn->opening->plan = (ws_dial_plan){
         .host = url->host,
         .ipv6 = url->ipv6,
@@ -116,10 +116,12 @@ bool ws_conn_open_step(wsConn* conn, int64_t now) {
 
 /* Ask again, elsewhere. What says who we are stays with the host it was given for. */
 static void set_request(wsConn* conn) {
-    ws_request* request = &conn->asked;
+    ws_request* request = &conn->redirects->request;
+    *request = *conn->asked;
     request->url = &conn->redirects->url;
     request->cookies = &conn->redirects->cookies;
     request->foreign = !ws_url_same_host(&conn->settings->url, request->url);
+    conn->asked = request;
 }
 
 static int32_t ask_again(wsConn* conn, ws_error* error) {

@@ -44,6 +44,7 @@ static ssize_t receive(wsConn* conn) {
     uint8_t* at;
     size_t room;
     if (ws_protocol_finished(&conn->protocol)) return discard(conn);
+    bool bare = conn->protocol.reader.in.cap == 0;
     if (ws_protocol_prepare(&conn->protocol, &at, &room)) return -ENOMEM;
     ssize_t n = conn->transport.ops->read(&conn->transport, at, room);
     conn->quiet = n > 0 && (size_t)n < room;
@@ -53,6 +54,7 @@ static ssize_t receive(wsConn* conn) {
         conn->read_time = ws_sys_wall();
         conn->unparsed = true;
     }
+    if (n == -EAGAIN && bare) ws_reader_trim(&conn->protocol.reader); /* the memory was made for nothing */
     return n;
 }
 

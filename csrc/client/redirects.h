@@ -3,6 +3,7 @@
 #define WS_CLIENT_REDIRECTS_H
 
 #include "core/cookie.h"
+#include "core/handshake.h"
 #include "core/redirect.h"
 
 typedef struct ws_hop {
@@ -17,6 +18,7 @@ typedef struct ws_redirects {
     ws_url url;     /* where the last led to, if there was one ... */
     char* url_text; /* ... and in words */
     ws_cookies cookies;
+    ws_request request; /* the next one, which is the caller's to make */
 } ws_redirects;
 
 /*

@@ -57,6 +57,10 @@ int32_t ws_session_new(const wsReconnect* options, ws_session** session, ws_erro
     return copy_greeting(*session, options, error);
 }
 
+static void free_headers(ws_request* request) {
+    ws_headers_free((wsHeader*)request->headers, request->header_count);
+}
+
 void ws_session_free(ws_session* session) {
     if (!session) return;
     ws_outbox_free(&session->greeting);
@@ -66,7 +70,7 @@ void ws_session_free(ws_session* session) {
     free(session->answer_text);
     ws_inbox_free(&session->held);
     ws_tls_info_free(session->tls_before);
-    ws_headers_free(session->headers, session->header_count);
+    free_headers(&session->request);
     free(session);
 }
 
@@ -177,17 +181,10 @@ void ws_session_stop(wsConn* conn) {
 
 /* ---- up again ---- */
 
-/* Those that the program has given since. */
-static void use_headers(wsConn* conn) {
-    conn->asked.headers = conn->session->headers;
-    conn->asked.header_count = conn->session->header_count;
-}
-
 /* As it was before the first attempt. */
 static int32_t reset(wsConn* conn) {
     ws_session* session = conn->session;
-    conn->asked = conn->settings->request;
-    if (session->has_headers) use_headers(conn);
+    conn->asked = session->has_request ? &session->request : &conn->settings->request;
     ws_error_clear(&conn->failure);
     ws_conn_forget_ending(conn);
     memset(conn->spent, 0, sizeof conn->spent);
@@ -418,20 +415,19 @@ int32_t ws_session_answer(wsConn* conn, int32_t ask, int32_t answer, const char*
 /* On error they are what they were. */
 static int32_t set_headers(wsConn* conn, const wsHeader* given, size_t count, ws_error* error) {
     ws_session* session = conn->session;
-    wsHeader* headers;
     ws_request request = conn->settings->request;
+    wsHeader* headers;
     int32_t rc = ws_headers_copy(&headers, given, count);
     request.headers = headers;
     request.header_count = count;
     if (!rc) rc = ws_handshake_check_request(&request, error);
     if (rc) {
-        ws_headers_free(headers, count);
+        free_headers(&request);
         return rc;
     }
-    ws_headers_free(session->headers, session->header_count);
-    session->has_headers = true;
-    session->headers = headers;
-    session->header_count = count;
+    free_headers(&session->request);
+    session->request = request;
+    session->has_request = true;
     return WS_OK;
 }
 

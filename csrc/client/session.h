@@ -16,6 +16,7 @@
 #include "client/inbox.h"
 #include "client/outbox.h"
 #include "client/retry.h"
+#include "core/handshake.h"
 
 typedef enum ws_session_phase {
     WS_SESSION_ATTEMPT, /* being opened, or open */
@@ -51,11 +52,10 @@ typedef struct ws_session {
     bool gate_open; /* messages go into the stream */
     bool answered;
     int32_t answer;
-    char* answer_text; /* why not, NULL: no words */
-    bool has_headers;  /* given by the program since, ... */
-    wsHeader* headers; /* ... for the requests from then on */
-    size_t header_count;
-    uint64_t epoch; /* how many connections there were */
+    char* answer_text;  /* why not, NULL: no words */
+    bool has_request;   /* one with headers that the program has given since, ... */
+    ws_request request; /* ... which are ours */
+    uint64_t epoch;     /* how many connections there were */
     ws_outbox outbox, lost;
     ws_letter* lent;                 /* of what was lost, until the next is asked for */
     uint64_t proof_id, proof_of;     /* the ping that is out, 0: none; the letter it proves */

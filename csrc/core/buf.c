@@ -57,6 +57,14 @@ void ws_buf_consume(ws_buf* buf, size_t n) {
     if (buf->start == buf->end) buf->start = buf->end = 0;
 }
 
+void ws_buf_fit(ws_buf* buf) {
+    if (buf->end == 0) ws_buf_free(buf);
+    uint8_t* data = buf->end < buf->cap ? realloc(buf->data, buf->end) : NULL;
+    if (!data) return; /* then it stays as it is */
+    buf->data = data;
+    buf->cap = buf->end;
+}
+
 void ws_buf_free(ws_buf* buf) {
     free(buf->data);
     *buf = (ws_buf){0};

@@ -38,6 +38,9 @@ int32_t ws_buf_append_text(ws_buf* buf, const char* text);
 /* Drop `n` bytes (at most what is there) from the start. */
 void ws_buf_consume(ws_buf* buf, size_t n);
 
+/* Give back what is behind the end: nothing more will be appended soon. */
+void ws_buf_fit(ws_buf* buf);
+
 /* Free the memory; the buffer is empty and usable. */
 void ws_buf_free(ws_buf* buf);
 

@@ -13,6 +13,7 @@
 #include "net/tls_peer.h"
 #include "net/tls_verify.h"
 
+enum { MAX_NAME = 255 }; /* bytes of a name (RFC 1035 2.3.4) */
 enum { RECORD = 16384 }; /* most bytes of a record (RFC 8446 5.1) */
 
 /* One TLS connection. OpenSSL must not read and write it at once: the mutex keeps the two apart. */
@@ -25,9 +26,9 @@ typedef struct ws_tls {
     bool established; /* the handshake is done */
     bool ready;       /* the last read left something inside: bytes, or the end that came behind them */
     bool reset;       /* broken off: nothing is said at the end */
-    char* session;
-    char where[300]; /* "chat.example port 443" */
-    char name[256];
+    char* session;    /* by what its sessions are kept */
+    char* where;      /* "chat.example port 443" */
+    char* name;
 } ws_tls;
 
 static ws_tls* tls_of(const ws_transport* transport) {
@@ -140,6 +141,7 @@ static ssize_t read_some(ws_tls* tls, uint8_t* to, size_t n) {
         if (got > 0) total += (size_t)got;
     } while (got > 0 && total < n && has_pending(tls));
     tls->ready = got > 0 ? has_pending(tls) : total > 0 && got != -EAGAIN;
+    if (!tls->ready) SSL_free_buffers(tls->ssl); /* no-op where a part of a record is there */
     return total ? (ssize_t)total : got;
 }
 
@@ -227,6 +229,8 @@ static void tls_free(ws_tls* tls) {
     ws_tls_context_drop(tls->peer.context);
     ws_mutex_free(&tls->mutex);
     free(tls->session);
+    free(tls->where);
+    free(tls->name);
     free(tls);
 }
 
@@ -258,11 +262,19 @@ static bool is_ip(const char* name) {
 }
 
 /* A name is sent and compared without the dot that makes it absolute. */
-static void set_name(ws_tls* tls, const char* name) {
-    snprintf(tls->name, sizeof tls->name, "%s", name);
-    size_t n = strlen(tls->name);
-    if (n > 1 && tls->name[n - 1] == '.') tls->name[n - 1] = '\0';
+static bool set_name(ws_tls* tls, const char* name) {
+    size_t n = strlen(name);
+    if (n > 1 && name[n - 1] == '.') n--;
+    tls->name = strndup(name, n);
     tls->peer.name = tls->name;
+    return tls->name != NULL;
+}
+
+static bool set_where(ws_tls* tls, const ws_tls_server_id* server) {
+    size_t size = strlen(server->host) + sizeof " port 65535";
+    tls->where = malloc(size);
+    if (tls->where) snprintf(tls->where, size, "%s port %u", server->host, server->port);
+    return tls->where != NULL;
 }
 
 static bool set_session(ws_tls* tls, const ws_tls_server_id* server) {
@@ -278,8 +290,7 @@ static bool set_session(ws_tls* tls, const ws_tls_server_id* server) {
 }
 
 static bool set_up_client(ws_tls* tls, const ws_tls_server_id* server) {
-    snprintf(tls->where, sizeof tls->where, "%s port %u", server->host, server->port);
-    set_name(tls, server->name);
+    if (!set_where(tls, server) || !set_name(tls, server->name)) return false;
     bool literal = is_ip(tls->name);
     SSL_set_connect_state(tls->ssl);
     if (!literal && SSL_set_tlsext_host_name(tls->ssl, tls->name) != 1) return false;
@@ -288,15 +299,15 @@ static bool set_up_client(ws_tls* tls, const ws_tls_server_id* server) {
 
 /* OpenSSL takes an empty name for none to be verified, and one that begins with a dot for all names that end so. */
 static bool can_be_verified(const char* name) {
-    return name[0] && name[0] != '.' && strlen(name) < sizeof((ws_tls*)0)->name;
+    return name[0] && name[0] != '.' && strlen(name) <= MAX_NAME;
 }
 
 static bool set_up(ws_tls* tls, const ws_tls_server_id* server) {
     if (!ws_tls_peer_attach(&tls->peer, tls->ssl) || !ws_tls_wire_attach(&tls->wire, tls->ssl)) return false;
     if (server) return set_up_client(tls, server);
-    strcpy(tls->where, "a client");
+    tls->where = strdup("a client");
     SSL_set_accept_state(tls->ssl);
-    return true;
+    return tls->where != NULL;
 }
 
 static ws_tls* tls_new(ws_tls_context* context) {

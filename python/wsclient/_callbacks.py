@@ -35,6 +35,7 @@ class Callbacks:
 
 
 NO_CALLBACKS: Final = Callbacks()
+"""What all connections without any have."""
 
 
 def in_background(background: object, callbacks: Callbacks) -> bool:

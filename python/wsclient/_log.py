@@ -33,8 +33,8 @@ _PUBLIC = frozenset(
 class ConnectionLogger(_Adapter):
     """A logger that names the connection in front of each message."""
 
-    def __init__(self, options: ClientOptions, handle: _core.WSClient) -> None:
-        super().__init__(options.logger or _LOGGER, {})
+    def __init__(self, logger: logging.Logger | None, handle: _core.WSClient) -> None:
+        super().__init__(logger or _LOGGER, {})
         self._prefix = f"#{handle.id} "
 
     def process(self, msg: object, kwargs: MutableMapping[str, Any]) -> tuple[str, MutableMapping[str, Any]]:
@@ -50,7 +50,7 @@ def traced(options: ClientOptions) -> bool:
 
 def watch(handle: _core.WSClient, options: ClientOptions) -> None:
     """Have what the handle does from now on told to whom it concerns, if there is anybody."""
-    log = ConnectionLogger(options, handle)
+    log = ConnectionLogger(options.logger, handle)
     frames = traced(options)
     if frames or log.isEnabledFor(logging.INFO):
         handle.watch(_Watcher(handle, options, log).tell, frames)

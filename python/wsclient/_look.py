@@ -26,17 +26,17 @@ class BaseConnection:
         session: Session | None = None,
     ) -> None:
         self._handle = handle
-        self._options = options
         self._callbacks = callbacks
         self._session = session
         self._ping_timeout = options.ping_timeout
+        self._given_logger = options.logger
 
     def __repr__(self) -> str:
         return f"<wsclient.{type(self).__name__} #{self.id} {self.state.name} to {self.remote_address}>"
 
     @property
     def _logger(self) -> ConnectionLogger:
-        return ConnectionLogger(self._options, self._handle)
+        return ConnectionLogger(self._given_logger, self._handle)
 
     @property
     def id(self) -> int:

@@ -34,9 +34,9 @@ class Session:
     def __init__(self, handle: _core.WSClient, url: str, options: ClientOptions, policy: ReconnectPolicy) -> None:
         self._handle = handle
         self._url = url
-        self._options = options
+        self.options = options
         self._policy = policy
-        self._logger = ConnectionLogger(options, handle)
+        self._logger = ConnectionLogger(options.logger, handle)
         self._lock = threading.RLock()  # of what was lost, which the dispatcher and callers take over
         self._lost: deque[str | bytes] = deque(maxlen=None if policy.on_lost else policy.outbox_messages)
         self.lost = 0
@@ -138,8 +138,8 @@ class Session:
 
     def _ask_headers(self) -> None:
         try:
-            keep_answer(self._handle, self._options)
-            self._handle.set_headers(request_headers(self._url, self._options))
+            keep_answer(self._handle, self.options)
+            self._handle.set_headers(request_headers(self._url, self.options))
         except BaseException as error:
             self._refuse(_HEADERS, error)
         else:

@@ -151,7 +151,7 @@ class connect:
 
     async def _open(self) -> AsyncConnection:
         connection = new_connection(self._url, self._options, self._callbacks)
-        await connection._open(self._on_open)  # pyright: ignore[reportPrivateUsage]
+        await connection._open(self._options, self._on_open)  # pyright: ignore[reportPrivateUsage]
         return connection
 
     async def __aenter__(self) -> AsyncConnection:
@@ -254,14 +254,15 @@ class AsyncConnection(BaseConnection):
 
     def _ahead(self) -> AsyncConnection:
         """Return what ``on_open`` gets."""
-        return _OpeningConnection(self._handle.ahead(), self._options, self._driver)
+        assert self._session
+        return _OpeningConnection(self._handle.ahead(), self._session.options, self._driver)
 
-    async def _open(self, on_open: Callable[[AsyncConnection], object] | None = None) -> None:
+    async def _open(self, options: ClientOptions, on_open: Callable[[AsyncConnection], object] | None = None) -> None:
         """Connect: one attempt. Raises as :class:`connect` says."""
         try:
             await self._driver.open()
         finally:
-            keep_answer(self._handle, self._options)
+            keep_answer(self._handle, options)
         await self._begin(on_open)
 
     async def _begin(self, on_open: Callable[[AsyncConnection], object] | None) -> None:

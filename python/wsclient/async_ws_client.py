@@ -145,9 +145,10 @@ class AsyncWSClient(ChatClient):
         self._connection, self._leaving, self._last_error = None, False, None
         self._connecting = True
         try:
-            connection = new_connection(self._url, self._introducing(AsyncConnection.send_nowait))
+            options = self._introducing(AsyncConnection.send_nowait)
+            connection = new_connection(self._url, options)
             self._logger = connection._logger  # pyright: ignore[reportPrivateUsage]
-            await connection._open()  # pyright: ignore[reportPrivateUsage]
+            await connection._open(options)  # pyright: ignore[reportPrivateUsage]
         finally:
             self._connecting = False
         if not self._options.policy:

@@ -38,6 +38,8 @@ from .tls import PathLike, TLSOptions
 
 T = TypeVar("T")
 
+_FRAGMENTS = threading.Lock()  # for a look at whether a connection is in the middle of a fragmented message
+
 
 def connect(
     url: str,
@@ -118,6 +120,8 @@ def connect(
         on_message=on_message, on_messages=on_messages, on_open=on_open, on_close=on_close, on_error=on_error
     )
     driven = in_background(background, callbacks)
+    if not callbacks.any():
+        callbacks = NO_CALLBACKS
     options = ClientOptions(
         additional_headers=additional_headers,
         origin=origin,
@@ -216,7 +220,7 @@ class Connection(BaseConnection):
         session: Session | None = None,
     ) -> None:
         super().__init__(handle, options, callbacks, session)
-        self._fragments = threading.Lock()
+        self._in_fragments = False
 
     def __enter__(self) -> Connection:
         return self
@@ -262,8 +266,10 @@ class Connection(BaseConnection):
             self._send_fragments(fragments(data), text, compress)
 
     def _send_fragments(self, pieces: Iterable[Data], text: bool | None, compress: bool | None) -> None:
-        if not self._fragments.acquire(blocking=False):
-            raise ConcurrencyError("another thread is sending a fragmented message")
+        with _FRAGMENTS:
+            if self._in_fragments:
+                raise ConcurrencyError("another thread is sending a fragmented message")
+            self._in_fragments = True
         kind: Kind | None = None
         try:
             for fragment in pieces:
@@ -276,7 +282,7 @@ class Connection(BaseConnection):
                 self.close(1011, UNFINISHED)
             raise
         finally:
-            self._fragments.release()
+            self._in_fragments = False
 
     def send_many(self, items: Iterable[Data]) -> None:
         """Send many messages with as few writes as possible. Raises as :meth:`send` does."""

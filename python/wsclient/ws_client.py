@@ -177,7 +177,7 @@ class WSClient(ChatClient):
             self._handle, self._started, self._leaving, self._last_error = None, False, False, None
             options = self._introducing(Connection.send)
             handle = attempt_handle(self._url, options)
-            self._logger = ConnectionLogger(options, handle)
+            self._logger = ConnectionLogger(options.logger, handle)
             self._session = session_of(handle, self._url, options)
             if self._session:
                 self._reconnecting = Connection(handle, options, session=self._session)

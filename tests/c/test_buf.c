@@ -160,6 +160,21 @@ TEST(free_leaves_a_usable_buffer) {
 }
 
 /* Any mix of appends and consumes: what comes out is what went in. */
+TEST(what_fits_has_no_room_and_grows_again) {
+    ws_buf buf = {0};
+    ws_buf_fit(&buf);
+    assert_null(buf.data);
+    ws_buf_append_text(&buf, "abc");
+    ws_buf_fit(&buf);
+    assert_int_equal(ws_buf_room(&buf), 0);
+    assert_memory_equal(ws_buf_head(&buf), "abc", 3);
+    ws_buf_append_text(&buf, "d");
+    assert_memory_equal(ws_buf_head(&buf), "abcd", 4);
+    ws_buf_consume(&buf, 4);
+    ws_buf_fit(&buf);
+    assert_null(buf.data);
+}
+
 TEST(a_long_mixture_loses_no_byte) {
     ws_buf buf = {0};
     uint32_t seed = 1, in = 0, out = 0;
@@ -199,6 +214,7 @@ int main(void) {
         cmocka_unit_test(growing_byte_by_byte_moves_the_bytes_seldom),
         cmocka_unit_test(a_queue_that_is_kept_short_stays_small),
         cmocka_unit_test(free_leaves_a_usable_buffer),
+        cmocka_unit_test(what_fits_has_no_room_and_grows_again),
         cmocka_unit_test(a_long_mixture_loses_no_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
