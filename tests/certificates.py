@@ -1,5 +1,7 @@
 """Certificates of all kinds, made for one run of the tests, and a WebSocket server that shows what TLS agreed on."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import ipaddress
@@ -14,13 +16,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+import pytest
 from websockets.frames import Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+
+try:
+    import trustme
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+except ImportError:  # there is none for this Python: what needs a certificate is skipped
+    trustme = None
 
 DEADLINE = 10.0
 HERE = ("localhost", "127.0.0.1", "::1")
@@ -41,8 +48,16 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._ca = trustme.CA()
-        self._unknown_ca = trustme.CA()
+
+    @cached_property
+    def _ca(self) -> trustme.CA:
+        if trustme is None:
+            pytest.skip("there is no trustme for this Python")
+        return trustme.CA()
+
+    @cached_property
+    def _unknown_ca(self) -> trustme.CA:
+        return trustme.CA() if trustme else self._ca
 
     @cached_property
     def ca(self) -> Path:

@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-import uvloop
+
+try:
+    import uvloop
+except ImportError:  # there is none for this Python
+    uvloop = None
 
 DEADLINE = 60.0
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
+    **({"uvloop": uvloop.new_event_loop} if uvloop else {}),
 }
 
 

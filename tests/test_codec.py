@@ -5,8 +5,11 @@ import dataclasses
 import functools
 import gc
 import json
+import os
 import pickle
+import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,8 @@ from wsclient import EnvelopeError, Message, MessageInfo, User, _codec, _core
 TABLE = json.loads((Path(__file__).parent / "envelopes.json").read_text("utf-8"))
 PARSERS = ["msgspec", "json"]
 READERS = [_codec.decode, _codec.decode_any]  # with and without the native module
+GIL_OFF = sys.version_info < (3, 14) and not getattr(sys, "_is_gil_enabled", lambda: True)()
+WITHOUT_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 def use_standard_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +51,25 @@ def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 def test_both_parsers_are_meant(parser: str) -> None:
     chosen = _codec._loads()
-    assert isinstance(chosen, functools.partial) == (parser == "json")
+    assert isinstance(chosen, functools.partial) == (parser == "json" or GIL_OFF)
+
+
+@pytest.mark.skipif(not WITHOUT_GIL, reason="this Python has a GIL")
+def test_the_gil_stays_off(tmp_path: Path) -> None:
+    """Before 3.14 msgspec would turn it on again: this one is not to be imported."""
+    if sys.version_info < (3, 14):
+        (tmp_path / "msgspec.py").write_text("raise AssertionError('imported')")
+    code = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import wsclient
+from wsclient import _codec
+text = _codec.encode(wsclient.Message("text"))
+assert _codec.decode(text).text == _codec.decode_any(text).text == "text"
+assert not sys._is_gil_enabled()
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
+    subprocess.run([sys.executable, "-c", code, tmp_path], env=environment, check=True, timeout=20)
 
 
 @pytest.mark.parametrize("case", TABLE["envelopes"], ids=lambda case: case["name"])

@@ -12,7 +12,9 @@ import functools
 import json
 import math
 import re
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import cast
 
 from . import _core
@@ -100,20 +102,30 @@ def _depth(text: str) -> int:
     return deepest
 
 
-@functools.cache
-def _loads() -> Callable[[str], object]:
+def _import_msgspec() -> ModuleType | None:
+    """Import it where it loads (not in sub-interpreters) and leaves the GIL off where that is off (from 3.14 on)."""
+    gil = getattr(sys, "_is_gil_enabled", None)
+    if sys.version_info < (3, 14) and gil and not gil():
+        return None
     try:
         import msgspec
-    except ImportError:  # sub-interpreters, free-threaded Pythons it does not know
+    except ImportError:
+        return None
+    return msgspec
+
+
+@functools.cache
+def _loads() -> Callable[[str], object]:
+    msgspec = _import_msgspec()
+    if msgspec is None:
         return functools.partial(json.loads, parse_constant=_refuse_constant)
     return msgspec.json.Decoder().decode
 
 
 @functools.cache
 def _dumps() -> Callable[[object], str]:
-    try:
-        import msgspec
-    except ImportError:
+    msgspec = _import_msgspec()
+    if msgspec is None:
         return json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     encoder = msgspec.json.Encoder()
     return lambda value: encoder.encode(value).decode()
