@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick soak keeper clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick soak keeper pythons clean
 
 all:
 	@scripts/setup.sh c
@@ -82,6 +82,11 @@ soak: python c-server
 BUSY ?= 20
 keeper: python
 	@WS_BUSY_SECONDS=$(BUSY) $(VENV)/pytest -rP tests/test_keeper.py
+
+# The Python tests on other Pythons, as far as there are any. See docs/testing.md.
+PYTHONS ?=
+pythons: c-server
+	@scripts/pythons.sh $(PYTHONS)
 
 # The Autobahn testsuite against client and server: CASES are "all", which takes many minutes, or a "sample". docs/compliance.md
 CASES ?= all

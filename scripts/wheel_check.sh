@@ -20,7 +20,7 @@ print(functools.reduce(lambda t, k: t[k], sys.argv[1].split("."), table))' "$1"
 
 echo "wheel: the builds"
 "$python" -m cibuildwheel --print-build-identifiers --platform linux | tee "$work/builds"
-for version in cp310 cp311 cp312 cp313; do grep -q "^$version-" "$work/builds"; done
+for version in cp310 cp311 cp312 cp313 cp314 cp314t; do grep -q "^$version-" "$work/builds"; done
 
 echo "wheel: before-all is a shell script"
 setting linux.before-all | sh -n

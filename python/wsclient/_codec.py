@@ -9,12 +9,12 @@ repeated members too. One set of checks follows for all.
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import math
 import re
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import cast
 
 from . import _core
@@ -102,31 +102,33 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _import_msgspec() -> ModuleType | None:
-    """Import it where it loads (not in sub-interpreters) and leaves the GIL off where that is off (from 3.14 on)."""
+def _has_msgspec() -> bool:
+    """Whether it loads (not in sub-interpreters), and leaves the GIL off where that is off (from 3.14 on)."""
     gil = getattr(sys, "_is_gil_enabled", None)
     if sys.version_info < (3, 14) and gil and not gil():
-        return None
+        return False
     try:
-        import msgspec
+        importlib.import_module("msgspec")
     except ImportError:
-        return None
-    return msgspec
+        return False
+    return True
 
 
 @functools.cache
 def _loads() -> Callable[[str], object]:
-    msgspec = _import_msgspec()
-    if msgspec is None:
+    if not _has_msgspec():
         return functools.partial(json.loads, parse_constant=_refuse_constant)
+    import msgspec
+
     return msgspec.json.Decoder().decode
 
 
 @functools.cache
 def _dumps() -> Callable[[object], str]:
-    msgspec = _import_msgspec()
-    if msgspec is None:
+    if not _has_msgspec():
         return json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    import msgspec
+
     encoder = msgspec.json.Encoder()
     return lambda value: encoder.encode(value).decode()
 
