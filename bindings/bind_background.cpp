@@ -278,7 +278,7 @@ static void after_fork_in_child() {
 }
 
 // Not earlier: a program's exit handler that waits for callbacks shall find that there are none any more.
-static void prepare_end() {
+void prepare_end() {
     if (dispatcher().end_prepared.exchange(true)) return;
     py::module_::import("atexit").attr("register")(py::cpp_function(at_exit));
     py::module_::import("os").attr("register_at_fork")(py::arg("after_in_child") =
@@ -378,14 +378,7 @@ static bool await_callbacks(Client& client, std::optional<double> timeout) {
     return in_time;
 }
 
-static void keep(Client& client) {
-    prepare_end();
-    int32_t rc = ws_io_keep(client.conn, nullptr, nullptr);
-    if (rc != WS_OK) raise_error(client, rc, "there is no thread to be had that keeps the connection alive");
-}
-
 void bind_background(ClientClass& client) {
-    client.def("keep", &keep, "Have the I/O thread stand in where the connection's callers are busy.");
     renew_dispatcher();
     client.def("drive", &drive, py::arg("connection"), "Have the I/O thread drive the connection.");
     client.def("dispatch", &dispatch, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),

@@ -73,7 +73,7 @@ static Waits look(const Client& client) {
 static py::tuple step(Client& client, bool wanted) {
     Waits waits;
     {
-        Token token(client.conn);
+        Token token(client.conn, take_token(client));
         if (!token) raise_error(client, WS_ERR_CONCURRENCY);
         advance(client, wanted);
         waits = look(client);

@@ -73,7 +73,7 @@ Found take_in(Client& client, const std::optional<bool>& decode) {
     wsEvent events[AHEAD];
     std::vector<Delivery> found;
     Ahead scope(client);
-    Token token(client.conn);
+    Token token(client.conn, take_token(client));
     if (!token) return Found::nothing;
     while (size_t count = ws_conn_next(client.conn, events, most)) {
         for (size_t i = 0; i < count; i++) {

@@ -14,5 +14,6 @@ void bind_closing(ClientClass& client);
 void bind_looking(ClientClass& client);
 void bind_loop(ClientClass& client);
 void bind_background(ClientClass& client);
+void bind_keeping(py::module_& m, ClientClass& client);
 void bind_reconnecting(ClientClass& client);
 void bind_watching(ClientClass& client);

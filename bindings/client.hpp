@@ -93,6 +93,27 @@ constexpr int64_t longest_turn = 500;
 
 struct Background; // see dispatcher.hpp
 
+// What wakes an event loop that was busy: a descriptor, and the numbers of its connections.
+class Waker {
+  public:
+    Waker();
+    ~Waker() { ws_waker_free(waker); }
+    Waker(const Waker&) = delete;
+    Waker& operator=(const Waker&) = delete;
+    ws_waker* const waker;
+};
+
+// A connection's place with one.
+struct Mark {
+    Mark(std::shared_ptr<Waker> of, uint64_t number)
+        : waker(std::move(of)), mark{waker->waker, number, nullptr, false} {}
+    ~Mark() { ws_waker_withdraw(&mark); }
+    Mark(const Mark&) = delete;
+    Mark& operator=(const Mark&) = delete;
+    const std::shared_ptr<Waker> waker;
+    ws_waker_mark mark;
+};
+
 class Client {
   public:
     Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
@@ -129,6 +150,7 @@ class Client {
     std::shared_ptr<Background> own_background;
     Background* background() const { return driven_by.load(std::memory_order_acquire); } // NULL: not, or not yet
     std::atomic<Background*> driven_by{nullptr};
+    std::unique_ptr<Mark> mark; // of one that the keeper keeps for a loop; goes after the keeper
 
     // Take turns until done() says so; the GIL is let go of while a turn lasts, and signals are honoured. False: the
     // deadline has passed. Raises what a signal handler raised.
@@ -165,10 +187,14 @@ class Unlocked {
     PyThreadState* const state;
 };
 
-// Holds the owner token for a scope, if it was free.
+// To be called before the GIL is taken again: a dispatcher that was given up never comes back from it.
+void stay_if_given_up();
+
+// Holds the owner token for a scope, if it was free, or if it was taken for it.
 class Token {
   public:
-    explicit Token(wsConn* engine) : conn(engine), held(ws_conn_take(engine)) {}
+    explicit Token(wsConn* engine) : Token(engine, ws_conn_take(engine)) {}
+    Token(wsConn* engine, bool taken) : conn(engine), held(taken) {}
     ~Token() { release(); }
     Token(const Token&) = delete;
     Token& operator=(const Token&) = delete;
@@ -183,11 +209,19 @@ class Token {
     bool held;
 };
 
+// Take the token if it is free; for a loop also from the keeper, which gives it back within some ms: they are waited
+// for without the GIL.
+inline bool take_token(const Client& client) {
+    if (ws_conn_take(client.conn)) return true;
+    if (!client.mark) return false;
+    Unlocked no_gil;
+    bool taken = ws_inline_take(client.conn);
+    stay_if_given_up();
+    return taken;
+}
+
 // The I/O thread and the dispatcher let go of it; with the GIL, which neither needs for that.
 void leave_background(Client& client);
-
-// To be called before the GIL is taken again: a dispatcher that was given up never comes back from it.
-void stay_if_given_up();
 
 // Raise the exception for an error of the engine. Without a text, the connection's own words or the table's.
 [[noreturn]] void raise_error(const Client& client, int32_t code, const char* text = nullptr);

@@ -78,3 +78,6 @@ class Dispatcher {
     bool running = false;
     size_t threads = 0; // not yet ended: one that ends may overlap with one that starts
 };
+
+// Have the interpreter's end stop its threads: to be called before the first starts.
+void prepare_end();

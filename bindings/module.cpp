@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used(), py::multiple_interpreters::per
     bind_looking(client);
     bind_loop(client);
     bind_background(client);
+    bind_keeping(m, client);
     bind_reconnecting(client);
     bind_watching(client);
 }

@@ -29,7 +29,7 @@ CORE_CALLS = re.compile(r"\b(printf|fprintf|puts|fopen|getenv|time|clock_gettime
 # Each module may import from its own row and those above. `wsclient` itself (__init__) is imported by none.
 ROWS = [
     {"_core", "exceptions", "models", "options", "reconnect", "tls", "_checks", "_redact"},
-    {"_callbacks", "_codec", "_cookies", "_data", "_log"},
+    {"_callbacks", "_codec", "_cookies", "_data", "_log", "_waker"},
     {"_handle"},
     {"_session"},
     {"_look", "_driver", "_chat"},

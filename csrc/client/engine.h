@@ -122,6 +122,25 @@ bool ws_io_relieve(wsConn* conn);
 void ws_io_resume(wsConn* conn); /* any thread, without the token */
 
 /*
+ * What wakes a loop that was busy while the keeper did something for its connections: one for all of a loop. Each has a
+ * mark, which ws_waker_set(mark), an on_events, puts in line; the descriptor is readable while one is there.
+ */
+typedef struct ws_waker ws_waker;
+typedef struct ws_waker_mark {
+    ws_waker* waker;
+    uint64_t number; /* the loop's name for the connection, not 0 */
+    struct ws_waker_mark* next;
+    bool in_line;
+} ws_waker_mark;
+
+ws_waker* ws_waker_new(void); /* NULL: no memory or descriptor to be had */
+void ws_waker_free(ws_waker* waker);
+intptr_t ws_waker_fd(const ws_waker* waker);
+void ws_waker_set(void* mark);               /* any thread */
+uint64_t ws_waker_take(ws_waker* waker);     /* the number of the first in line; 0: there is none */
+void ws_waker_withdraw(ws_waker_mark* mark); /* before its end */
+
+/*
  * Take it back: its callers drive it again, and nobody keeps it. When this returns the thread does not touch it, and
  * on_events is not running and will not be called (within on_events: except this very call). Any thread without the
  * token; nothing to do is fine. wsConnFree does it, too.

@@ -224,7 +224,7 @@ static ws_turn keep(ws_io_entry* entry) {
         rest(entry, now);
     }
     atomic_store(&conn->keeping, false);
-    if (any && entry->on_events) entry->on_events(entry->arg);
+    if ((any || wsConnState(conn) == WS_STATE_CLOSED) && entry->on_events) entry->on_events(entry->arg);
     return turn;
 }
 

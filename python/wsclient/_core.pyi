@@ -30,6 +30,15 @@ def envelope_reader(
     ``TypeError`` for classes that are not those of :mod:`wsclient.models`.
     """
 
+class Waker:
+    """What wakes an event loop that was busy, when the keeper has done something for its connections meanwhile."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while ``take`` has something."""
+
+    def take(self) -> int:
+        """The number of a connection that something was done for, once each time; 0: there is none."""
+
 class WSClient:
     """One connection to a WebSocket server (RFC 6455).
 
@@ -107,8 +116,14 @@ class WSClient:
     def calling(self) -> bool:
         """Whether this thread is the dispatcher, in a callback of this connection."""
 
-    def keep(self) -> None:
-        """Have the I/O thread stand in for callers that are busy elsewhere, from now on."""
+    def keep(self, waker: Waker | None = None, number: int = 0) -> None:
+        """Have the I/O thread stand in for callers that are busy elsewhere, from now on.
+
+        What it has done for a loop's connection ``waker`` says by ``number``, which is more than 0.
+        """
+
+    def leave(self) -> None:
+        """Have the I/O thread let go of the connection. Any thread."""
 
     def drive(self, connection: object) -> None:
         """Have the I/O thread drive the connection from now on; ``recv`` takes what it has read."""

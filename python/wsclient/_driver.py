@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 from . import _core
+from ._waker import Waker, waker_of
 from .exceptions import ConcurrencyError, ReceiveTimeoutError
 from .models import State
 
@@ -58,6 +59,8 @@ class LoopDriver:
         self.on_due: Callable[[], Awaitable[None]] | None = None  # if the connection reconnects
         self._tending: asyncio.Task[None] | None = None
         self._failure: Exception | None = None  # of the loop, not of the connection
+        self._waker: Waker | None = None
+        self._kept = 0  # its number there
 
     # -- driving
 
@@ -68,6 +71,8 @@ class LoopDriver:
             await self.until(lambda: self._handle.state != State.CONNECTING)
             if not self._handle.opened:
                 raise self._failure or self._handle.error or AssertionError("not open, and no reason")
+            self._waker = waker_of(self._loop)
+            self._kept = self._waker.keep(self._handle, self._serve)
         except BaseException:
             self.abort()
             raise
@@ -189,10 +194,18 @@ class LoopDriver:
     def _end(self) -> None:
         """Nothing is watched any more: let go of the socket."""
         self._handle.drop_socket()
+        self._leave()
         for timer in (self._timer, self._rest):
             if timer:
                 timer.cancel()
         self._timer = self._rest = None
+
+    def _leave(self) -> None:
+        """Have it kept no more."""
+        waker, self._waker = self._waker, None
+        if waker:
+            self._handle.leave()
+            waker.leave(self._kept)
 
     def abort(self) -> None:
         """Break off at once."""
@@ -204,11 +217,13 @@ class LoopDriver:
 
     def forget(self) -> None:
         """Break off the connection that nobody has any more. From any thread, and within any code."""
+        self._handle.leave()  # the loop may not run again
         try:
             self._loop.call_soon_threadsafe(self.abort)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError:  # it is closed
             self._handle.abort()
             self._handle.drop_socket()
+            self._leave()
 
     # -- calling back
 

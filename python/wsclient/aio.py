@@ -181,8 +181,8 @@ class AsyncConnection(BaseConnection):
     :exc:`~wsclient.exceptions.ConnectionClosed`, after what had arrived before has been received. Times are in seconds.
 
     Every wait can be cancelled, and the connection goes on: no message is lost or torn. (A message in fragments is the
-    exception: unfinished, it costs the connection.) While the event loop is busy or not running, nothing happens on the
-    connection: pings are not answered.
+    exception: unfinished, it costs the connection.) While the event loop is busy or not running, a thread of the engine
+    stands in: pings are answered, and up to ``max_buffer`` bytes of messages are kept for later.
     """
 
     def __init__(
