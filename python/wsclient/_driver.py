@@ -272,6 +272,12 @@ class LoopDriver:
 
     # -- waiting
 
+    def take_at_once(self, decode: bool | None) -> str | bytes | None:
+        """Return a message that is there, by a short way; ``None``: what is to be done is for :meth:`receive`."""
+        if self._receiving or not self._wants & _READ or self.hogs():
+            return None
+        return self._handle.take(decode)
+
     async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
         """Return what take(how) finds, waiting up to ``timeout`` seconds while that is nothing: None.
 
@@ -396,6 +402,9 @@ class OpeningDriver(LoopDriver):
 
     async def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         return await self._driver.until(done, timeout)
+
+    def take_at_once(self, decode: bool | None) -> None:
+        return None
 
     async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
         found: list[T] = []

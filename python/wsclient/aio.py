@@ -230,6 +230,9 @@ class AsyncConnection(BaseConnection):
 
     async def __anext__(self) -> str | bytes:
         try:
+            found = self._driver.take_at_once(None)
+            if found is not None:
+                return found
             return await self._driver.receive(self._handle.take, None, None)
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
@@ -465,6 +468,9 @@ class AsyncConnection(BaseConnection):
         :exc:`~wsclient.exceptions.ConnectionClosed` once the connection is closed. When it is cancelled, the message
         that it waited for is there for the next.
         """
+        found = self._driver.take_at_once(decode)
+        if found is not None:
+            return found
         return await self._driver.receive(self._handle.take, decode, timeout)
 
     async def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:

@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Literal, TypeVar, cast, overload
+from typing import Literal, TypeVar, overload
 
 from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks, in_background
@@ -259,7 +259,7 @@ class Connection(BaseConnection):
         peer takes nothing for ``write_timeout`` seconds.
         """
         if isinstance(data, DATA):
-            self._handle.send(cast("Data", data), text, compress)
+            self._handle.send(data, text, compress)  # pyright: ignore[reportArgumentType] (a memoryview of whatever)
         elif self._session:
             self._handle.send(joined(fragments(data)), text, compress)
         else:
