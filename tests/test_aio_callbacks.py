@@ -344,11 +344,13 @@ def test_what_a_callback_raises_stops_nothing(
         async with aio.connect(websockets_echo.url, **log.options() | {name: fail}) as connection:
             await connection.send("x")
             await connection.send("y")
-            if name == "on_message":
-                assert isinstance(await soon(log.errors), ZeroDivisionError)
-            else:
-                assert [await soon(log.messages), await soon(log.messages)] == ["x", "y"]
-        assert isinstance(await soon(log.errors), ZeroDivisionError)
+            for text in ("x", "y"):  # what comes behind our close frame might be given to nobody
+                if name == "on_message":
+                    assert isinstance(await soon(log.errors), ZeroDivisionError)
+                else:
+                    assert await soon(log.messages) == text
+        if name != "on_message":
+            assert isinstance(await soon(log.errors), ZeroDivisionError)
         if name != "on_close":
             await soon(log.closed)
 
