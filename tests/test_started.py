@@ -368,6 +368,7 @@ def test_how_it_ended_is_told(caplog: pytest.LogCaptureFixture) -> None:
         assert client.send_message("now")
         wait_until(lambda: client.last_error is not None)
         assert isinstance(client.last_error, ConnectionClosedError)
+        wait_until(lambda: len(caplog.records) > 0)  # set first, then logged
         assert [record.name for record in caplog.records] == ["wsclient"]
         assert not client.run()
         client.set_message_callback(None)
