@@ -160,9 +160,7 @@ static void hand_out(Client& client, const Batch& batch) {
 
 // The token is taken: its holder is at work, for a moment, and tells when it lets go.
 static void await_token(const Client& client) {
-    Unlocked no_gil;
-    ws_inline_turn(client.conn, INT64_MAX, longest_turn, true);
-    stay_if_given_up();
+    unlocked_turn([&client] { return ws_inline_turn(client.conn, INT64_MAX, longest_turn, true); });
 }
 
 static size_t most_at_once(const Client& client) {

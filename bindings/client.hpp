@@ -187,8 +187,17 @@ class Unlocked {
     PyThreadState* const state;
 };
 
-// To be called before the GIL is taken again: a dispatcher that was given up never comes back from it.
-void stay_if_given_up();
+// A turn of the engine's: a dispatcher that was given up begins none, and never comes back from one.
+void begin_turn();
+void end_turn();
+
+template <class Turn> auto unlocked_turn(Turn turn) {
+    Unlocked no_gil;
+    begin_turn();
+    auto result = turn();
+    end_turn();
+    return result;
+}
 
 // Holds the owner token for a scope, if it was free, or if it was taken for it.
 class Token {
@@ -214,10 +223,7 @@ class Token {
 inline bool take_token(const Client& client) {
     if (ws_conn_take(client.conn)) return true;
     if (!client.mark) return false;
-    Unlocked no_gil;
-    bool taken = ws_inline_take(client.conn);
-    stay_if_given_up();
-    return taken;
+    return unlocked_turn([&client] { return ws_inline_take(client.conn); });
 }
 
 // The I/O thread and the dispatcher let go of it; with the GIL, which neither needs for that.
@@ -250,12 +256,7 @@ py::tuple timings(const Client& client);
 template <class Done> bool Client::wait_until(Done done, int64_t deadline, bool for_events) {
     Ahead scope(*this);
     while (!done()) {
-        int32_t rc;
-        {
-            Unlocked no_gil;
-            rc = ws_inline_turn(conn, deadline, longest_turn, for_events);
-            stay_if_given_up();
-        }
+        int32_t rc = unlocked_turn([&] { return ws_inline_turn(conn, deadline, longest_turn, for_events); });
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
         if (ws_conn_due(conn) & WS_DUE_TO_DO) tend();
         if (watched.load(std::memory_order_relaxed)) tell();

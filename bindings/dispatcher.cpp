@@ -3,6 +3,7 @@
 #include <chrono>
 #include <csignal>
 #include <pthread.h>
+#include <thread>
 #include <unistd.h>
 
 using Lock = std::unique_lock<std::mutex>;
@@ -11,10 +12,21 @@ static constexpr std::chrono::seconds patience{2};
 
 static thread_local Dispatcher* here = nullptr; // the one whose thread this is
 
-void stay_if_given_up() {
+static void stay_if_given_up() {
     while (here && here->given_up) {
+        here->in_turn = false;
         pause();
     }
+}
+
+void begin_turn() {
+    if (here) here->in_turn = true;
+    stay_if_given_up();
+}
+
+void end_turn() {
+    stay_if_given_up();
+    if (here) here->in_turn = false;
 }
 
 bool Dispatcher::is_here() const {
@@ -170,6 +182,10 @@ void Dispatcher::stop() {
     auto ended = [this] { return threads == 0; };
     if (in_main()) {
         given_up = !changed.wait_for(lock, patience, ended);
+        lock.unlock();
+        while (given_up && in_turn) { // for longest_turn at most; OpenSSL's end must not come into it
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
     } else {
         changed.wait(lock, ended);
     }

@@ -59,7 +59,8 @@ class Dispatcher {
     void stop();
 
     std::atomic<bool> stopping{false};     // no more callbacks
-    std::atomic<bool> given_up{false};     // never take the GIL again
+    std::atomic<bool> given_up{false};     // never take the GIL again, and begin no turn of the engine's
+    std::atomic<bool> in_turn{false};      // its thread is in one
     std::atomic<bool> end_prepared{false}; // the interpreter's end will call stop
 
   private:

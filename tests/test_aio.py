@@ -827,7 +827,7 @@ async def test_a_close_by_us(websockets_echo: Echo) -> None:
         with pytest.raises(ConnectionClosedError):
             await method()  # type: ignore[operator]
     assert connection.fileno() == -1
-    assert repr(connection) == "<wsclient.AsyncConnection CLOSED to None>"
+    assert repr(connection) == f"<wsclient.AsyncConnection #{connection.id} CLOSED to None>"
 
 
 @on_each_loop

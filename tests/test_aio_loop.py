@@ -358,7 +358,7 @@ async def test_a_forgotten_connection_is_broken_off(cycle: bool) -> None:
         reference = weakref.ref(connection)
         holder = [connection]
         del connection
-        with pytest.warns(ResourceWarning, match=r"AsyncConnection OPEN to \('127.0.0.1', \d+\)> was not closed"):
+        with pytest.warns(ResourceWarning, match=r"AsyncConnection #\d+ OPEN to \('127.0.0.1', \d+\)> was not closed"):
             forget(holder)
         assert reference() is None
         assert await said(gone) == "gone"
