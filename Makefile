@@ -7,7 +7,7 @@ VENV = .venv/bin
 MAKEFLAGS += --no-print-directory
 
 .NOTPARALLEL:
-.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick soak keeper pythons clean
+.PHONY: all c-server setup python demo test ctest sanitize sanitize-quick pytest check wheel compliance coverage fuzz mutate bench bench-quick instructions soak keeper pythons clean
 
 all:
 	@scripts/setup.sh c
@@ -102,6 +102,14 @@ bench:
 bench-quick:
 	@benchmarks/setup.sh
 	@build/bench-venv/bin/python -m benchmarks.run --quick
+
+# Instructions per message on the hot paths: of the revision BASE, and of this tree. See benchmarks/README.md.
+BASE ?= HEAD~
+PATHS ?=
+instructions:
+	@scripts/setup.sh sanitize
+	@benchmarks/setup.sh
+	@build/bench-venv/bin/python -m benchmarks.instructions $(BASE) --paths "$(PATHS)"
 
 wheel: python
 	scripts/wheel_check.sh

@@ -177,7 +177,8 @@ def _more() -> Iterator[Bar]:
     for cell in ("inflate-1024", "deflate-1024"):
         yield Bar("5 Compression", cell, "wsclient", "rate", 2.0, PEER)
     for loop in LOOPS:
-        yield Bar("6 Typed", "typed-64", "wsclient", "rate", 1.1, f"picows {loop}")
+        for peer in (f"picows {loop}", f"picows {loop} structs"):
+            yield Bar("6 Typed", "typed-64", "wsclient", "rate", 1.1, peer)
     yield Bar("6 Typed", "typed-64", "wsclient", "rate", 8.0, "websockets")
 
 

@@ -26,7 +26,14 @@ MODULES = {
     ),
     "websockets_client": ("websockets", "websockets asyncio", "websockets uvloop"),
     "aiohttp_client": ("aiohttp asyncio", "aiohttp uvloop"),
-    "picows_client": ("picows asyncio", "picows uvloop", "picows asyncio await", "picows uvloop await"),
+    "picows_client": (
+        "picows asyncio",
+        "picows uvloop",
+        "picows asyncio await",
+        "picows uvloop await",
+        "picows asyncio structs",
+        "picows uvloop structs",
+    ),
     "websocket_client": ("websocket-client",),
     "curl_cffi_client": ("curl_cffi",),
     "websocket_rs_client": (

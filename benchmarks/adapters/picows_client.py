@@ -78,6 +78,16 @@ class Reader(Counter):
             self.done.set()
 
 
+class StructReader(Reader):
+    """Is content with msgspec's own objects, nested as the envelope is."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.decode(frame.get_payload_as_memoryview())
+        self.left -= 1
+        if not self.left:
+            self.done.set()
+
+
 class Echoer(Counter):
     """Sends the next one when one has come."""
 
@@ -124,8 +134,8 @@ async def flood(order: Order) -> Sample:
     return meter.sample
 
 
-async def typed(order: Order) -> Sample:
-    transport, listener = await open_with(order, Reader)
+async def typed(order: Order, make: Callable[[], Counter] = Reader) -> Sample:
+    transport, listener = await open_with(order, make)
     listener.expect(order.count)
     with Meter() as meter:
         transport.send(WSMsgType.TEXT, b"name")
@@ -246,7 +256,12 @@ async def send_await(order: Order) -> Sample:
     return meter.sample
 
 
+async def typed_structs(order: Order) -> Sample:
+    return await typed(order, StructReader)
+
+
 CLIENTS: Clients = {
+    **on_loops("picows", {"typed": typed_structs}, " structs"),
     **on_loops(
         "picows",
         {
