@@ -546,13 +546,13 @@ static void exit_inside(void* unused) {
 }
 
 /* The status of a child that runs `leave` with a connection that its own thread drives. */
-static int exit_status_of(void (*leave)(void), void (*on_events)(void* arg)) {
+static int exit_status_of(void (*leave)(void), void (*told)(void* arg)) {
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         rig r;
         OPENSSL_atexit(end_of_openssl);
-        open_rig(&r, (wsOptions){0}, on_events);
+        open_rig(&r, (wsOptions){0}, told);
         leave();
     }
     int status;
