@@ -14,6 +14,7 @@ static void count(_Atomic uint64_t* counter, uint64_t n) {
 static bool opened(wsConn* conn) {
     bool open = true;
     ws_conn_lock(conn);
+    ws_writer_trim(&conn->protocol.writer); /* of the request */
     ws_conn_note_times(conn);
     if (conn->session) {
         open = ws_session_upgraded(conn);

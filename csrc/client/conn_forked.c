@@ -42,7 +42,7 @@ static void close_copy(wsConn* conn) {
 static void forked(ws_fork_listener* listener) {
     wsConn* conn = (wsConn*)((char*)listener - offsetof(wsConn, forks));
     bool locked = !ws_mutex_try(&conn->mutex);
-    if (!locked) drop_transport(conn);
+    if (!locked || conn->state == WS_STATE_OPEN) drop_transport(conn); /* it stays what it is while that lasts */
     conn->torn = locked || conn->owner != 0;
     ws_mutex_init(&conn->mutex);
     conn->owner = 0;

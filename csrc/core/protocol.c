@@ -142,7 +142,6 @@ static ws_event client_opened(ws_protocol* protocol, const ws_http_head* head) {
     if (rc) return fail_opening(protocol);
     protocol->phase = WS_PHASE_FRAMES;
     if (ws_buf_len(&protocol->reader.in) == 0) ws_buf_free(&protocol->reader.in);
-    if (ws_buf_len(&protocol->writer.out) == 0) ws_buf_free(&protocol->writer.out);
     ws_buf_fit(&protocol->head);
     return (ws_event){.type = WS_PROTOCOL_OPEN};
 }
