@@ -57,8 +57,9 @@ check: python
 	$(VENV)/clang-format --dry-run -Werror $(C_FILES)
 	$(VENV)/stubtest wsclient._core --mypy-config-file pyproject.toml --allowlist tests/stubtest.allow
 
+# Most of it waits: four files at a time, whatever the CPUs.
 pytest: python
-	@$(VENV)/pytest
+	@$(VENV)/pytest -n 4 --dist loadfile
 
 # Fails below the figures in scripts/coverage.sh. See docs/testing.md.
 coverage: python all c-server

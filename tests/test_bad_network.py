@@ -153,8 +153,8 @@ def held() -> tuple[int, int, int]:
     return len(os.listdir("/proc/self/fd")), all_threads() - SANITIZERS_THREADS, threading.active_count()
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    until = time.monotonic() + DEADLINE
+def wait_until(condition: Callable[[], bool], what: str, most: float = DEADLINE) -> None:
+    until = time.monotonic() + most
     while not condition():
         assert time.monotonic() < until, what
         time.sleep(0.01)
@@ -163,7 +163,8 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """At the end there are as many descriptors and threads as at the start."""
-    wait_until(lambda: held()[1] == held()[2], "threads that are not Python's")  # those of before are gone
+    # Those of before are gone, which another file's servers may take their time for.
+    wait_until(lambda: held()[1] == held()[2], "threads that are not Python's", 3 * DEADLINE)
     before = held()
     yield
     wait_until(lambda: held() == before, f"more descriptors and threads than {before}")
