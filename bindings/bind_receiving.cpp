@@ -65,8 +65,8 @@ static bool pop(Client& client, const std::optional<bool>& decode, Delivery* out
 }
 
 // Several at once, so that the next calls need no token; but what on_open leaves is for others, and what waits in a
-// queue that drops may yet be dropped. Texts are made bytes if
-// that is what is wanted; whether bytes are text only the one who asks for one of them is told.
+// queue that drops may yet be dropped. Texts are made bytes if that is what is wanted; whether bytes are text only the
+// one who asks for one of them is told.
 Found take_in(Client& client, const std::optional<bool>& decode) {
     const std::optional<bool> as = decode == false ? decode : std::nullopt;
     const size_t most = client.ahead || ws_conn_drops(client.conn) ? 1 : AHEAD;

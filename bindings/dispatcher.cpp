@@ -183,7 +183,8 @@ void Dispatcher::stop() {
     if (in_main()) {
         given_up = !changed.wait_for(lock, patience, ended);
         lock.unlock();
-        while (given_up && in_turn) { // for longest_turn at most; OpenSSL's end must not come into it
+        // OpenSSL's end must not come into a turn.
+        for (int64_t ms = 0; given_up && in_turn && ms < 2 * longest_turn; ms++) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
     } else {

@@ -38,9 +38,8 @@ def check_callable(name: str, value: object) -> None:
 
 def check_callback(name: str, callback: object, awaited: bool = False) -> None:
     """Raise ``TypeError`` for what cannot be called; for a coroutine function, too, unless that is ``awaited``."""
-    if callback is None:
+    check_callable(name, callback)
+    if callback is None or awaited:
         return
-    if not callable(callback):
-        raise TypeError(f"{name} must be callable or None, not {type(callback).__name__}")
-    if not awaited and (inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__)):
+    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(type(callback).__call__):
         raise TypeError(f"{name} must be a plain function, not async: nothing here would await it")
