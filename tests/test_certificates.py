@@ -6,7 +6,10 @@ import ssl
 from typing import Any
 
 import pytest
-from websockets.sync.client import connect
+from websockets.client import ClientProtocol
+from websockets.frames import Frame
+from websockets.protocol import Event
+from websockets.uri import parse_uri
 
 from certificates import Certificates, server_context, tls_echo
 from raw_server import DEADLINE, Peer, RawServer
@@ -23,10 +26,31 @@ def trusting(certificates: Certificates, client: str | None = None) -> ssl.SSLCo
 
 
 def agreed(url: str, context: ssl.SSLContext, name: str | None = None) -> dict[str, Any]:
-    """Connect and learn what TLS agreed on."""
-    with connect(url, ssl=context, server_hostname=name, proxy=None) as client:
-        client.send("/tls")
-        return json.loads(client.recv(DEADLINE))
+    """Connect and learn what TLS agreed on.
+
+    One thread reads and writes, because one TLS connection of Python's ssl does not bear two (python/cpython#143756).
+    """
+    uri = parse_uri(url)
+    protocol = ClientProtocol(uri)
+    sock = socket.create_connection(("127.0.0.1", uri.port), DEADLINE)
+    with context.wrap_socket(sock, server_hostname=name or "localhost") as client:
+        protocol.send_request(protocol.connect())
+        exchange(client, protocol)
+        protocol.send_text(b"/tls")
+        answer = exchange(client, protocol)
+        assert isinstance(answer, Frame)
+        return json.loads(answer.data)
+
+
+def exchange(client: ssl.SSLSocket, protocol: ClientProtocol) -> Event:
+    """Send what waits to be sent, and return what comes back."""
+    client.sendall(b"".join(protocol.data_to_send()))
+    while not (events := protocol.events_received()):
+        data = client.recv(65536)
+        assert data, "the server has gone"
+        protocol.receive_data(data)
+    (event,) = events
+    return event
 
 
 @pytest.mark.parametrize(
