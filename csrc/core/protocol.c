@@ -255,20 +255,11 @@ static uint16_t failure_code(int32_t error) {
     }
 }
 
-static ws_event_type event_type(uint8_t opcode) {
-    switch (opcode) {
-    case WS_OPCODE_TEXT:
-        return WS_PROTOCOL_TEXT;
-    case WS_OPCODE_BINARY:
-        return WS_PROTOCOL_BINARY;
-    case WS_OPCODE_PING:
-        return WS_PROTOCOL_PING;
-    case WS_OPCODE_PONG:
-        return WS_PROTOCOL_PONG;
-    default:
-        return WS_PROTOCOL_CLOSE;
-    }
-}
+static const ws_event_type event_types[] = {[WS_OPCODE_TEXT] = WS_PROTOCOL_TEXT,
+                                            [WS_OPCODE_BINARY] = WS_PROTOCOL_BINARY,
+                                            [WS_OPCODE_CLOSE] = WS_PROTOCOL_CLOSE,
+                                            [WS_OPCODE_PING] = WS_PROTOCOL_PING,
+                                            [WS_OPCODE_PONG] = WS_PROTOCOL_PONG};
 
 ws_event ws_protocol_next(ws_protocol* protocol) {
     if (protocol->phase == WS_PHASE_HEAD) return next_head(protocol);
@@ -278,7 +269,7 @@ ws_event ws_protocol_next(ws_protocol* protocol) {
     int32_t rc = ws_reader_next(&protocol->reader, &incoming, &protocol->error);
     if (rc == 0) return no_event;
     if (rc < 0) return (ws_event){.type = WS_PROTOCOL_FAILED, .code = failure_code(rc)};
-    return (ws_event){event_type(incoming.opcode), incoming.data, incoming.len, incoming.code};
+    return (ws_event){event_types[incoming.opcode], incoming.data, incoming.len, incoming.code};
 }
 
 ws_event ws_protocol_end(ws_protocol* protocol) {

@@ -4,6 +4,7 @@
 
 #include "core/mask.h"
 
+enum { FIN = 0x80 };           /* in the first byte of a frame */
 enum { LEND_DIRECTLY = 4096 }; /* payload bytes still to come from which on they are read into their final place */
 
 /* What a step of the receive path may say besides an error. */
@@ -303,8 +304,43 @@ static int32_t read_control(ws_reader* reader, ws_incoming* incoming, ws_error* 
     return incoming->opcode == WS_OPCODE_CLOSE ? parse_close(reader, incoming, error) : STEP_EVENT;
 }
 
+/* ---- the short way ---- */
+
+/* The length of an unmasked payload that follows within the first `have` bytes and may lie where it is, -1: none such.
+ */
+static int64_t short_length(const ws_reader* reader, const uint8_t* at, size_t have, size_t* header) {
+    size_t length = at[1];
+    *header = 2;
+    if (length == 126) {
+        *header = 4;
+        length = have < 4 ? 0 : (size_t)at[2] << 8 | at[3];
+        if (length < 126) return -1;
+    } else if (length > 126) {
+        return -1;
+    }
+    bool here = have - *header >= length;
+    return here && length <= WS_READ_SIZE && length <= reader->limits->max_size ? (int64_t)length : -1;
+}
+
+/* A plain message in one frame that is all here is what most are: it needs none of the steps. Others, bad ones, do. */
+static bool take_whole(ws_reader* reader, ws_incoming* incoming) {
+    const uint8_t* at = ws_buf_head(&reader->in);
+    size_t have = ws_buf_len(&reader->in), header;
+    if (reader->in_frame || reader->opcode || reader->expect_masked || reader->done || reader->hook.note) return false;
+    if (have < 2 || (at[0] != (FIN | WS_OPCODE_TEXT) && at[0] != (FIN | WS_OPCODE_BINARY))) return false;
+    int64_t length = short_length(reader, at, have, &header);
+    if (length < 0) return false;
+    if (at[0] == (FIN | WS_OPCODE_TEXT) && !ws_utf8_valid(at + header, (size_t)length)) return false;
+    reader->frames++;
+    ws_buf_consume(&reader->in, header);
+    reader->used = (size_t)length;
+    *incoming = (ws_incoming){.opcode = at[0] & 0xF, .data = at + header, .len = (size_t)length};
+    return true;
+}
+
 int32_t ws_reader_next(ws_reader* reader, ws_incoming* incoming, ws_error* error) {
     drop_handed_out(reader);
+    if (take_whole(reader, incoming)) return STEP_EVENT;
     int32_t step = STEP_ON;
     while (step == STEP_ON && !reader->done) {
         if (!reader->in_frame) {

@@ -40,10 +40,13 @@ uint32_t ws_sys_forks(void) {
     return atomic_load_explicit(&forks, memory_order_relaxed);
 }
 
-/* Random bytes fetched ahead: a mask key is four of them, too few for a system call each. */
+/*
+ * Random bytes fetched ahead: a mask key is four of them, too few for a system call each. What was handed out stays: it
+ * goes over the wire.
+ */
 typedef struct random_block {
     uint8_t bytes[4096];
-    size_t left; /* the last `left` bytes are unused, the others zeroed */
+    size_t left; /* the last `left` bytes are unused */
     uint32_t forks;
 } random_block;
 
@@ -62,16 +65,15 @@ static bool fetch_random(uint8_t* out, size_t n) {
 
 bool ws_sys_random(uint8_t* out, size_t n) {
     if (n > sizeof block.bytes) return fetch_random(out, n);
-    if (block.left < n || block.forks != ws_sys_forks()) {
-        block.left = 0;
-        if (!fetch_random(block.bytes, sizeof block.bytes)) return false;
-        block.left = sizeof block.bytes;
-        block.forks = ws_sys_forks();
+    random_block* mine = &block;
+    if (mine->left < n || mine->forks != atomic_load_explicit(&forks, memory_order_relaxed)) {
+        mine->left = 0;
+        mine->forks = ws_sys_forks();
+        if (!fetch_random(mine->bytes, sizeof mine->bytes)) return false;
+        mine->left = sizeof mine->bytes;
     }
-    uint8_t* from = block.bytes + sizeof block.bytes - block.left;
-    memcpy(out, from, n);
-    explicit_bzero(from, n); /* nobody finds out later what was handed out */
-    block.left -= n;
+    memcpy(out, mine->bytes + sizeof mine->bytes - mine->left, n);
+    mine->left -= n;
     return true;
 }
 
