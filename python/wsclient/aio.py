@@ -16,7 +16,7 @@ from typing import Literal, TypeVar, cast, overload
 from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks
 from ._checks import check_callback
-from ._data import DATA, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
+from ._data import DATA, PLAIN, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
 from ._driver import LoopDriver, OpeningDriver
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._log import traced
@@ -328,7 +328,7 @@ class AsyncConnection(BaseConnection):
         :exc:`~wsclient.exceptions.ConnectionClosed`, and :exc:`~wsclient.exceptions.WriteTimeoutError` when the
         peer takes nothing for ``write_timeout`` seconds.
         """
-        if not isinstance(data, DATA):
+        if type(data) not in PLAIN and not isinstance(data, DATA):
             if not self._session:
                 await self._send_fragments(async_fragments(data), text, compress)
                 return

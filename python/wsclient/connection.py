@@ -13,7 +13,7 @@ from typing import Literal, TypeVar, overload
 
 from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks, in_background
-from ._data import DATA, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments, joined
+from ._data import DATA, PLAIN, UNFINISHED, Kind, control_payload, decode_as, fragment_kind, fragments, joined
 from ._handle import attempt_handle, open_handle
 from ._look import BaseConnection
 from ._session import Session, session_of, with_hook
@@ -258,7 +258,7 @@ class Connection(BaseConnection):
         Raises :exc:`~wsclient.exceptions.ConnectionClosed`, and :exc:`~wsclient.exceptions.WriteTimeoutError` when the
         peer takes nothing for ``write_timeout`` seconds.
         """
-        if isinstance(data, DATA):
+        if type(data) in PLAIN or isinstance(data, DATA):
             self._handle.send(data, text, compress)  # pyright: ignore[reportArgumentType] (a memoryview of whatever)
         elif self._session:
             self._handle.send(joined(fragments(data)), text, compress)
