@@ -13,7 +13,7 @@
 #include "receiving.hpp"
 
 enum { TURN_MESSAGES = 256, TURN_MS = 1 }; // of one connection before the next one's turn
-enum { MUCH = 32 };                        // messages at a turn with which the dispatcher reads on itself
+enum { MUCH = 32 };                        // messages at a turn with which the dispatcher reads itself
 
 // ---- calling
 
@@ -168,14 +168,14 @@ static size_t most_at_once(const Client& client) {
     return std::min(client.max_queue, most);
 }
 
-// Hand out a batch, or if there is `much`, read the next one. How many events that were; 0: there is nothing.
-static size_t serve_batch(Client& client, bool much) {
+// Hand out a batch, or if it `reads`, read the next one. How many events that were; 0: there is nothing.
+static size_t serve_batch(Client& client, bool reads) {
     wsEvent events[TURN_MESSAGES];
     for (;;) {
         Token token(client.conn);
         if (token) {
             size_t most = most_at_once(client), count = ws_conn_next(client.conn, events, most);
-            if (!count && much && ws_io_relieve(client.conn)) count = ws_conn_next(client.conn, events, most);
+            if (!count && reads && ws_io_relieve(client.conn)) count = ws_conn_next(client.conn, events, most);
             if (count) client.on_batch(Batch{events, count, [&token] { token.release(); }});
             return count;
         }
@@ -203,12 +203,13 @@ static void tend(Client& client) {
 
 static bool serve_for_a_while(Client& client) {
     auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(TURN_MS);
-    const Background& background = *client.background();
+    Background& background = *client.background();
     for (size_t served = 0; served < TURN_MESSAGES && std::chrono::steady_clock::now() < end;) {
         bool over = background.dispatcher->stopping || !is_heard(background);
-        size_t count = over ? 0 : serve_batch(client, served >= MUCH);
+        size_t count = over ? 0 : serve_batch(client, background.reads);
         if (count == 0) return false;
         served += count;
+        background.reads |= served >= MUCH;
     }
     return true;
 }
@@ -230,6 +231,12 @@ static bool serve_client(Client& client, PyObject* connection) {
     return client.background()->shared ? serve_shared(client, connection) : serve_for_a_while(client);
 }
 
+// The I/O thread reads again.
+static void resume(Background& background) {
+    background.reads = false;
+    ws_io_resume(background.client->conn);
+}
+
 // The Connection is kept while it has its turn; with it the client.
 static bool serve(Background& background) {
     PyObject* connection = background.connection();
@@ -238,7 +245,7 @@ static bool serve(Background& background) {
     background.at_work = true;
     bool more = serve_client(*background.client, connection);
     tell(*background.client); // that may have been its last turn
-    if (!more) ws_io_resume(background.client->conn);
+    if (!more) resume(background);
     background.at_work = false;
     Py_DECREF(connection);
     return more;

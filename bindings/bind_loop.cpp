@@ -35,19 +35,25 @@ static void take_batch(Client& client) {
     while (client.undelivered.size() < most) {
         size_t count = unlocked_if_busy(client, [&] { return ws_conn_next(client.conn, events, most); });
         if (count == 0) return;
-        for (size_t i = 0; i < count; i++) {
-            if (!is_message(events[i])) continue;
-            client.undelivered.push({to_python(events[i], std::nullopt), events[i].received});
-        }
+        client.undelivered.push_all(deliveries(events, count, std::nullopt));
     }
 }
 
-// One read; what came is made into objects if it is `wanted`, else kept by the engine.
+// Is there something still for the one who wants it?
+static bool has_left(const Client& client) {
+    return (!client.undelivered.empty() || ws_conn_has_events(client.conn)) && !ws_conn_drops(client.conn);
+}
+
+// One read; what came is made into objects if it is `wanted`, else kept by the engine. Of what is wanted no more is
+// read while something is left: the engine would have to copy that. Deadlines are kept all the same.
 static void advance(Client& client, bool wanted) {
     int64_t now = wsNow();
-    bool any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
+    bool any = false;
+    if (!wanted || !has_left(client) || ws_conn_next_deadline(client.conn) <= now) {
+        any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
+    }
     if (wanted) take_batch(client);
-    while (any) {
+    while (any && !(wanted && has_left(client))) {
         any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 0); });
     }
     note_how_busy(client);
@@ -140,14 +146,35 @@ static void report_or_raise(const py::object& on_raise, const py::object& connec
     report(on_raise, connection.ptr());
 }
 
+// What callbacks may take of the loop's time at once. Where they are quick, not every one is followed by a look at the
+// clock.
+class Share {
+  public:
+    bool is_over() {
+        if (--unseen > 0) return false;
+        auto now = Clock::now();
+        unseen = now - last < some * quick ? some : 1;
+        last = now;
+        return now - start >= all;
+    }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+    static constexpr std::chrono::milliseconds all{1};
+    static constexpr std::chrono::microseconds quick{5};
+    static constexpr int some = 16;
+    const Clock::time_point start = Clock::now();
+    Clock::time_point last = start;
+    int unseen = 1;
+};
+
 // The callables are lent for the call, or the loop would keep alive what they refer to. True: the loop's other work is
 // due first, and there may be more.
 static bool call_back(Client& client, const py::object& connection, const py::object& on_message,
                       const py::object& on_messages, const py::object& on_raise, size_t max_queue) {
-    constexpr std::chrono::milliseconds share{1};
-    auto end = std::chrono::steady_clock::now() + share;
+    Share share;
     Delivery next;
-    for (size_t called = 0; called < BATCH && std::chrono::steady_clock::now() < end;) {
+    for (size_t called = 0; called < BATCH && (called == 0 || !share.is_over());) {
         Found found = take_one(client, std::nullopt, &next);
         if (found != Found::message) return found == Found::nothing && client.closed(); // somebody is at it still
         py::object argument = std::move(next.message);

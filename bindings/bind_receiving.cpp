@@ -64,6 +64,15 @@ static bool pop(Client& client, const std::optional<bool>& decode, Delivery* out
     return true;
 }
 
+std::vector<Delivery> deliveries(const wsEvent* events, size_t count, const std::optional<bool>& decode) {
+    std::vector<Delivery> made;
+    made.reserve(count);
+    for (size_t i = 0; i < count; i++) {
+        if (is_message(events[i])) made.push_back({to_python(events[i], decode), events[i].received});
+    }
+    return made;
+}
+
 // Several at once, so that the next calls need no token; but what on_open leaves is for others, and what waits in a
 // queue that drops may yet be dropped. Texts are made bytes if that is what is wanted; whether bytes are text only the
 // one who asks for one of them is told.
@@ -71,14 +80,11 @@ Found take_in(Client& client, const std::optional<bool>& decode) {
     const std::optional<bool> as = decode == false ? decode : std::nullopt;
     const size_t most = client.ahead || ws_conn_drops(client.conn) ? 1 : AHEAD;
     wsEvent events[AHEAD];
-    std::vector<Delivery> found;
     Ahead scope(client);
     Token token(client.conn, take_token(client));
     if (!token) return Found::nothing;
     while (size_t count = ws_conn_next(client.conn, events, most)) {
-        for (size_t i = 0; i < count; i++) {
-            if (is_message(events[i])) found.push_back({to_python(events[i], as), events[i].received});
-        }
+        std::vector<Delivery> found = deliveries(events, count, as);
         if (found.empty()) continue;
         client.undelivered.push_all(std::move(found));
         return Found::message;
@@ -203,10 +209,7 @@ static void deliver(Client& client) {
 // Take the GIL once for the whole batch: make the objects, let the engine go on, call.
 static void hand_over(Client& client, const Batch& batch) {
     py::gil_scoped_acquire gil;
-    for (size_t i = 0; i < batch.count; i++) {
-        if (!is_message(batch.events[i])) continue;
-        client.undelivered.push({to_python(batch.events[i], std::nullopt), batch.events[i].received});
-    }
+    client.undelivered.push_all(deliveries(batch.events, batch.count, std::nullopt));
     batch.release();
     deliver(client);
 }

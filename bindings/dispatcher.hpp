@@ -18,6 +18,7 @@ struct Background : std::enable_shared_from_this<Background> {
     std::atomic<bool> at_work{false}; // it has its turn
     std::atomic<bool> entered{true};  // counted among the dispatcher's users
     bool queued = false;              // the dispatcher's
+    bool reads = false;               // the dispatcher reads for it; the dispatcher's
     PyObject* served = nullptr;       // the connection that has its turn; the dispatcher's
 
     void ready();         // something is there for it. Any thread

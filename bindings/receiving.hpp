@@ -19,6 +19,9 @@ inline bool is_message(const wsEvent& event) {
 // A message as str or bytes: what it is, or what `decode` says.
 py::object to_python(const wsEvent& event, const std::optional<bool>& decode);
 
+// Messages that are objects, of these events.
+std::vector<Delivery> deliveries(const wsEvent* events, size_t count, const std::optional<bool>& decode);
+
 // What a look at the connection found.
 enum class Found { nothing, message, end };
 

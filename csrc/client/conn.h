@@ -129,9 +129,6 @@ static inline void ws_conn_call_driver(wsConn* conn) {
     if (conn->driven) ws_io_call(conn->io);
 }
 
-/* Is there something for ws_conn_next? With the token held. (conn_events.c) */
-bool ws_conn_has_events(const wsConn* conn);
-
 /* Make the request that is asked for, and be ready for its answer, by another protocol. 0 or a code. (conn.c) */
 int32_t ws_conn_start_protocol(wsConn* conn);
 

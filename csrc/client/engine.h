@@ -44,6 +44,9 @@ size_t ws_conn_interests(wsConn* conn, ws_interest* out, size_t max);
 /* When ws_conn_step must be called at the latest (ms of wsNow), INT64_MAX for never. */
 int64_t ws_conn_next_deadline(wsConn* conn);
 
+/* Is there something for ws_conn_next? With the token held. */
+bool ws_conn_has_events(const wsConn* conn);
+
 /* Is there something that polling the descriptors would not show: an event, or bytes inside the transport? */
 bool ws_conn_ready_now(wsConn* conn);
 

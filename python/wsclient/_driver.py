@@ -50,7 +50,6 @@ class LoopDriver:
         self._rest: asyncio.TimerHandle | None = None
         self._call_back: Callable[[], bool] | None = None
         self._takes = False  # the callbacks receive
-        self._left = False  # something for them
         self._receiving = False
         self._receiver: asyncio.Future[bool] | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
@@ -121,7 +120,7 @@ class LoopDriver:
 
     def _wanted(self) -> bool:
         """Whether what is read is to be made into objects at once."""
-        return self._receiver is not None or (self._takes and not self._left)
+        return self._receiving
 
     async def _tend(self, on_due: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -254,7 +253,6 @@ class LoopDriver:
             self._called(left)
 
     def _called(self, left: bool) -> None:
-        self._left = left
         self._handle.write_out()
         if self.traced:
             self._handle.tell()
