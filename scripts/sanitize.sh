@@ -32,7 +32,8 @@ falls_off=tests/test_background.py::test_a_program_that_falls_off_its_end_exits
 ended_in_a_callback="{'on_message': lambda c, m: time.sleep(2.05)}-time.sleep(0.05)"
 address_left_out=(--deselect "$falls_off[plain-$ended_in_a_callback]" --deselect "$falls_off[tls-$ended_in_a_callback]")
 # TSan ends where the first thread of a child of fork has the address of one of its parent's.
-thread_left_out=(--deselect tests/test_background.py::test_a_child_of_fork_begins_anew)
+thread_left_out=(--deselect tests/test_background.py::test_a_child_of_fork_begins_anew
+  --deselect tests/test_fork.py::test_the_childs_copy_is_closed_and_the_parents_goes_on)
 
 c_tests_with_threads='^test_(conn|io_thread|keeper|resolve|session|sys)'
 

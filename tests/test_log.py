@@ -110,15 +110,19 @@ def test_what_does_not_open(driver: str, log: pytest.LogCaptureFixture) -> None:
 
 @by_each_driver
 def test_reconnecting(driver: str, log: pytest.LogCaptureFixture) -> None:
+    """The server waits for what is to be told: of losses that follow each other faster than that, the last is told."""
+
     def lose(peer: Peer) -> None:
         peer.upgrade()
         peer.sock.sendall(frame(TEXT, b"first"))
 
     def refuse(peer: Peer) -> None:
         peer.read_request()
+        wait_until(lambda: len(log.messages) == 2)
         peer.sock.sendall(b"HTTP/1.1 503 Not now\r\nContent-Length: 0\r\n\r\n")
 
     def last(peer: Peer) -> None:
+        wait_until(lambda: len(log.messages) == 3)
         peer.upgrade()
         peer.sock.sendall(frame(TEXT, b"second"))
         end(peer)

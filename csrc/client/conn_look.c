@@ -139,7 +139,8 @@ int64_t ws_conn_retry_after(const wsConn* conn) {
 
 int64_t wsConnRetryAfter(wsConn* conn) {
     ws_conn_lock(conn);
-    int64_t seconds = answered(conn) ? ws_conn_retry_after(conn) : -1;
+    bool refused = answered(conn) && conn->protocol.phase != WS_PHASE_FRAMES;
+    int64_t seconds = refused ? ws_conn_retry_after(conn) : -1;
     ws_conn_unlock(conn);
     return seconds;
 }
