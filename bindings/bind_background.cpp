@@ -164,7 +164,7 @@ static void await_token(const Client& client) {
 }
 
 static size_t most_at_once(const Client& client) {
-    size_t most = client.on_messages.is_none() ? batch_size(client) : TURN_MESSAGES;
+    size_t most = client.on_messages.is_none() ? batch_size(client) : size_t{TURN_MESSAGES};
     return std::min(client.max_queue, most);
 }
 

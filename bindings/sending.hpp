@@ -52,8 +52,9 @@ int32_t message_type(const Payload& payload, const std::optional<bool>& compress
 // Raise what it means that the engine does not accept a message.
 [[noreturn]] void raise_send(const Client& client, int32_t code);
 
-// Time is up. What is untouched is taken back; a torn frame cannot be mended, then the connection goes.
-[[noreturn]] void give_up(const Client& client, const ws_ticket& ticket);
+// Time is up: raise. What is untouched is taken back; a torn frame cannot be mended, then the connection goes. Returns
+// where the message stays accepted, for the next connection.
+void give_up(const Client& client, const ws_ticket& ticket);
 
 // Send a ping; its number.
 uint64_t send_ping(Client& client, const std::optional<py::bytes>& data);

@@ -11,7 +11,7 @@ import warnings
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Sequence
 from types import TracebackType
-from typing import Literal, TypeVar, cast, overload
+from typing import Literal, TypeVar, overload
 
 from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks
@@ -336,7 +336,7 @@ class AsyncConnection(BaseConnection):
                 data = joined([fragment async for fragment in each])
         if self._driver.hogs():
             await self._driver.breathe()
-        message = cast("Data", data)
+        message: Data = data  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         ticket = None if self._in_line else self._handle.offer(message, text, compress)
         if ticket is None:
             ticket = await self._offer_in_line(lambda: self._handle.offer(message, text, compress))

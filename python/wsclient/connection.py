@@ -259,7 +259,7 @@ class Connection(BaseConnection):
         peer takes nothing for ``write_timeout`` seconds.
         """
         if type(data) in PLAIN or isinstance(data, DATA):
-            self._handle.send(data, text, compress)  # pyright: ignore[reportArgumentType] (a memoryview of whatever)
+            self._handle.send(data, text, compress)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
         elif self._session:
             self._handle.send(joined(fragments(data)), text, compress)
         else:
