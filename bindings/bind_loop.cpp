@@ -59,34 +59,49 @@ static void advance(Client& client, bool wanted) {
     note_how_busy(client);
 }
 
-// What to wait for: a descriptor (-1: none), what of it, its generation, ms until the next step is due at the latest
-// (-1: never), and whether another step has something to do right away.
-struct Waits {
-    ws_interest interest{-1, 0, 0};
-    int64_t due = -1;
-    bool again = false;
-};
-
 static Waits look(const Client& client) {
     Waits waits;
     ws_conn_interests(client.conn, &waits.interest, 1);
-    int64_t due = ws_conn_next_deadline(client.conn), now = wsNow();
-    if (due != INT64_MAX) waits.due = due > now ? due - now : 0;
+    waits.due = ws_conn_next_deadline(client.conn);
     waits.again = ws_conn_unseen(client.conn);
     return waits;
 }
 
-static py::tuple step(Client& client, bool wanted) {
-    Waits waits;
-    {
+// Is there something that the loop does not wait for yet? A timer that comes too early does no harm.
+static bool is_news(const Client& client, const Waits& now) {
+    const ws_interest &told = client.waits.interest, &found = now.interest;
+    bool same = told.fd == found.fd && told.wants == found.wants && told.generation == found.generation;
+    return !same || now.due < client.waits.due || now.again || ws_conn_due(client.conn) ||
+           wsConnState(client.conn) != WS_STATE_OPEN;
+}
+
+// What a step found.
+enum { ARRIVED = 1, NEWS = 2 };
+
+struct Step {
+    static constexpr const char* name = "step";
+    static constexpr const char* doc =
+        "step($self, wanted, anew=True)\n--\n\nDo what can be done without waiting, and say what that changed.";
+    static constexpr const char* parameters[] = {"wanted", "anew"};
+    static constexpr size_t required = 1;
+    static py::object call(Client& client, const fastcall::Given<2>& given) {
         Token token(client.conn, take_token(client));
         if (!token) raise_error(client, WS_ERR_CONCURRENCY);
-        advance(client, wanted);
-        waits = look(client);
+        advance(client, optional_bool(given[0]).value_or(false));
+        Waits waits = look(client);
+        bool news = is_news(client, waits) || optional_bool(given[1]).value_or(true);
+        if (news) client.waits = waits;
+        token.release();
+        bool arrived = !client.undelivered.empty() || client.closed();
+        return py::int_((arrived ? ARRIVED : 0) | (news ? NEWS : 0));
     }
-    bool arrived = !client.undelivered.empty() || client.closed();
-    return py::make_tuple(waits.interest.fd, waits.interest.wants, waits.interest.generation, waits.due, arrived,
-                          waits.again, ws_conn_due(client.conn));
+};
+
+static py::tuple waits(const Client& client) {
+    const Waits& told = client.waits;
+    int64_t now = wsNow(), due = told.due == INT64_MAX ? -1 : std::max<int64_t>(told.due - now, 0);
+    return py::make_tuple(told.interest.fd, told.interest.wants, told.interest.generation, due, told.again,
+                          ws_conn_due(client.conn));
 }
 
 // ---- receiving
@@ -141,7 +156,7 @@ static py::list list_from(Client& client, const py::object& first, size_t most) 
 }
 
 // What is no Exception is meant to end more than the callback.
-static void report_or_raise(const py::object& on_raise, const py::object& connection) {
+static void report_or_raise(py::handle on_raise, py::handle connection) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
     report(on_raise, connection.ptr());
 }
@@ -170,8 +185,8 @@ class Share {
 
 // The callables are lent for the call, or the loop would keep alive what they refer to. True: the loop's other work is
 // due first, and there may be more.
-static bool call_back(Client& client, const py::object& connection, const py::object& on_message,
-                      const py::object& on_messages, const py::object& on_raise, size_t max_queue) {
+static bool call_back(Client& client, py::handle connection, py::handle on_message, py::handle on_messages,
+                      py::handle on_raise, size_t max_queue) {
     Share share;
     Delivery next;
     for (size_t called = 0; called < BATCH && (called == 0 || !share.is_over());) {
@@ -188,16 +203,30 @@ static bool call_back(Client& client, const py::object& connection, const py::ob
     return true;
 }
 
+struct CallBack {
+    static constexpr const char* name = "call_back";
+    static constexpr const char* doc =
+        "call_back($self, connection, on_message, on_messages, on_raise, max_queue)\n--\n\n"
+        "Call for messages that have arrived, for a while.";
+    static constexpr const char* parameters[] = {"connection", "on_message", "on_messages", "on_raise", "max_queue"};
+    static constexpr size_t required = 5;
+    static py::object call(Client& client, const fastcall::Given<5>& given) {
+        size_t most = at_most(optional_count(given[4]));
+        return py::bool_(call_back(client, given[0], given[1], given[2], given[3], most));
+    }
+};
+
 // ---- sending
 
-static std::optional<Ticket> accepted(const Client& client, int32_t rc, const ws_ticket& ticket) {
-    if (rc == WS_ERR_QUEUE_FULL) return std::nullopt;
+// None if there is no room, True if it is written, and all before it.
+static py::object accepted(const Client& client, int32_t rc, const ws_ticket& ticket) {
+    if (rc == WS_ERR_QUEUE_FULL) return py::none();
     if (rc != WS_OK) raise_send(client, rc);
-    return Ticket(ticket.start, ticket.end, ticket.number);
+    if (ticket.settled) return py::bool_(true);
+    return py::make_tuple(ticket.start, ticket.end, ticket.number);
 }
 
-static std::optional<Ticket> offer(Client& client, const Payload& payload, const std::optional<bool>& compress,
-                                   bool write) {
+static py::object offer(Client& client, const Payload& payload, const std::optional<bool>& compress, bool write) {
     int32_t type = message_type(payload, compress);
     auto length = static_cast<size_t>(payload.length);
     ws_ticket ticket{};
@@ -217,7 +246,7 @@ struct Offer {
     static constexpr size_t required = 1;
     static py::object call(Client& client, const fastcall::Given<4>& given) {
         Payload payload(given[0], optional_bool(given[1]));
-        return py::cast(offer(client, payload, optional_bool(given[2]), optional_bool(given[3]).value_or(true)));
+        return offer(client, payload, optional_bool(given[2]), optional_bool(given[3]).value_or(true));
     }
 };
 
@@ -245,16 +274,27 @@ struct Post {
     }
 };
 
-static std::optional<Ticket> offer_fragment(Client& client, const py::object& data, std::optional<bool> text,
-                                            bool final, std::optional<bool> compress) {
+static py::object offer_fragment(Client& client, const py::object& data, std::optional<bool> text, bool final,
+                                 std::optional<bool> compress) {
     Payload payload(data, text);
     int32_t type = message_type(payload, compress);
     auto length = static_cast<size_t>(payload.length);
-    ws_ticket ticket;
+    ws_ticket ticket{};
     int32_t rc = unlocked_if_long(
         payload, [&] { return ws_conn_send_fragment(client.conn, type, payload.bytes, length, final, &ticket); });
     return accepted(client, rc, ticket);
 }
+
+struct WriteOut {
+    static constexpr const char* name = "write_out";
+    static constexpr const char* doc = "write_out($self)\n--\n\nWrite what was offered without writing.";
+    static constexpr std::array<const char*, 0> parameters{};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<0>&) {
+        ws_conn_flush(client.conn);
+        return py::bool_(wsConnQueued(client.conn) > 0);
+    }
+};
 
 static bool written(const Client& client, const Ticket& ticket) {
     ws_ticket of = engine_ticket(ticket);
@@ -276,7 +316,8 @@ static std::optional<double> pong_time(const Client& client, uint64_t id) {
 }
 
 void bind_loop(ClientClass& client) {
-    client.def("step", &step, py::arg("wanted"), "Do what can be done without waiting, and say what to wait for.");
+    bind_fast<Step>(client);
+    client.def_property_readonly("waits", &waits);
     client.def(
         "keep_socket", [](Client& self) { ws_conn_keep_socket(self.conn); }, "Leave the socket open at the end.");
     client.def(
@@ -286,15 +327,13 @@ void bind_loop(ClientClass& client) {
     bind_fast<Take>(client);
     client.def("take_event", &take_event, "The next message and when it came, if there is one.");
     bind_fast<TakeMany>(client);
-    client.def("call_back", &call_back, py::arg("connection"), py::arg("on_message"), py::arg("on_messages"),
-               py::arg("on_raise"), py::arg("max_queue"), "Call for messages that have arrived, for a while.");
+    bind_fast<CallBack>(client);
     bind_fast<Offer>(client);
     bind_fast<Post>(client);
     client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),
                py::arg("final") = false, py::arg("compress") = py::none(),
                "Have a fragment accepted if there is room.");
-    client.def(
-        "write_out", [](Client& self) { ws_conn_flush(self.conn); }, "Write what was offered without writing.");
+    bind_fast<WriteOut>(client);
     client.def("written", &written, py::arg("ticket"), "Whether what was accepted is written.");
     client.def("withdraw", &withdraw, py::arg("ticket"), "Take a message back of which nothing is written.");
     client.def(

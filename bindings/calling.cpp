@@ -9,7 +9,7 @@ bool call_with(PyObject* callable, PyObject* connection, PyObject* argument) {
     return result != nullptr;
 }
 
-void report(const py::object& on_raise, PyObject* connection) {
+void report(py::handle on_raise, PyObject* connection) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
     PyErr_NormalizeException(&type, &value, &trace);

@@ -9,4 +9,4 @@ namespace py = pybind11;
 bool call_with(PyObject* callable, PyObject* connection, PyObject* argument);
 
 // The exception that was raised goes to on_raise, and what that raises to sys.unraisablehook.
-void report(const py::object& on_raise, PyObject* connection);
+void report(py::handle on_raise, PyObject* connection);

@@ -114,6 +114,13 @@ struct Mark {
     ws_waker_mark mark;
 };
 
+// What an event loop is to wait for.
+struct Waits {
+    ws_interest interest{-1, 0, 0};
+    int64_t due = INT64_MAX; // the moment of the next step at the latest
+    bool again = false;      // another step has something to do right away
+};
+
 class Client {
   public:
     Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
@@ -129,6 +136,7 @@ class Client {
     std::atomic<bool> woken{false};
     uint64_t bytes_received = 0; // when an event loop stepped last
     bool busy = false;           // that step brought much
+    Waits waits;                 // what the loop was told to wait for last
 
     std::atomic<bool> watched{false}, telling{false};
     void tell(); // have on_news called here, or by the dispatcher, if there are any

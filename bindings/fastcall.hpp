@@ -36,7 +36,8 @@ template <class Of> PyObject* call_fast(PyObject* self, PyObject* const* args, P
         if (!keywords && count <= static_cast<Py_ssize_t>(parameters) && count >= static_cast<Py_ssize_t>(Of::required))
             std::copy_n(args, count, given.begin());
         else
-            fastcall::sort(Of::name, Of::parameters, parameters, Of::required, args, count, keywords, given.data());
+            fastcall::sort(Of::name, std::data(Of::parameters), parameters, Of::required, args, count, keywords,
+                           given.data());
         return Of::call(client_of(self), given).release().ptr();
     } catch (...) {
         fastcall::translate();

@@ -142,12 +142,15 @@ def test_surplus_messages_are_dropped_while_closing() -> None:
 
 @pytest.mark.parametrize("background", [False, True])
 def test_the_counting_goes_on_across_connections(background: bool) -> None:
+    looked = threading.Event()
+
     def first(peer: Peer) -> None:
         peer.upgrade()
         assert read_message(peer) == b"one"
         peer.sock.sendall(frame(TEXT, b"first"))
 
     def second(peer: Peer) -> None:
+        assert looked.wait(DEADLINE)
         peer.upgrade()
         peer.sock.sendall(frame(TEXT, b"second"))
         end(peer)
@@ -159,6 +162,7 @@ def test_the_counting_goes_on_across_connections(background: bool) -> None:
         connection.send("one")
         assert connection.recv(DEADLINE) == "first"
         before = connection.stats()
+        looked.set()
         assert connection.recv(DEADLINE) == "second"
         after = connection.stats()
         assert after.reconnects == 1

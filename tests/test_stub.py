@@ -47,7 +47,7 @@ def of_the_module() -> dict[str, Parameters]:
         signature = getattr(method, "__text_signature__", None)
         if signature and not name.startswith("__"):  # one that pybind11 does not dispatch
             line = f"{name}{signature.replace('$', '')}"
-        if callable(method) and line.startswith((f"{name}(self:", f"{name}(self,")):
+        if callable(method) and line.startswith((f"{name}(self:", f"{name}(self,", f"{name}(self)")):
             (function,) = ast.parse(f"def {line}: ...").body
             assert isinstance(function, ast.FunctionDef)
             found[name] = parameters(function)

@@ -164,15 +164,21 @@ class WSClient:
 
     # What follows is for event loops: nothing of it waits.
 
-    def step(self, wanted: bool) -> tuple[int, int, int, int, bool, bool, int]:
-        """Do what can be done: connect, read, write, keep deadlines. Say what to wait for then.
+    def step(self, wanted: bool, anew: bool = True) -> int:
+        """Do what can be done: connect, read, write, keep deadlines. Say what that found.
+
+        That is the sum of 1: a message or the end is there for ``take``, and 2: see ``waits``, which has changed (with
+        ``anew`` it always has). ``wanted``: make what comes into objects right away, and read no more while some are
+        left. While connecting, a step closes descriptors; after that see ``keep_socket``.
+        """
+
+    @property
+    def waits(self) -> tuple[int, int, int, int, bool, int]:
+        """What to wait for now.
 
         A descriptor (-1: none), what of it (1 reading, 2 writing, 3 both), its generation (another: another descriptor,
-        though the number may be the same), milliseconds to the next step at the latest (-1: any), whether a message or
-        the end is there for ``take``, whether there is more to do at once, and what ``take_due`` and ``take_news``
-        have.
-        ``wanted``: make what comes into objects right away. While connecting, a step closes descriptors; after that see
-        ``keep_socket``.
+        though the number may be the same), milliseconds to the next step at the latest (-1: any), whether there is more
+        to do at once, and what ``take_due`` and ``take_news`` have.
         """
 
     def keep_socket(self) -> None:
@@ -209,10 +215,11 @@ class WSClient:
 
     def offer(
         self, data: _Data, text: bool | None = None, compress: bool | None = None, write: bool = True
-    ) -> tuple[int, int, int] | None:
+    ) -> tuple[int, int, int] | Literal[True] | None:
         """Have a message accepted and written as far as that goes (or, without ``write``, by ``write_out``).
 
-        Returns where it stands in the stream, its ticket; ``None`` if ``write_limit`` leaves no room.
+        Returns true if it is written, and all before it; else where it stands in the stream, its ticket; ``None`` if
+        ``write_limit`` leaves no room.
         """
 
     def post(self, data: _Data, text: bool | None = None, compress: bool | None = None) -> int:
@@ -223,11 +230,11 @@ class WSClient:
 
     def offer_fragment(
         self, data: _Data, text: bool | None = None, final: bool = False, compress: bool | None = None
-    ) -> tuple[int, int, int] | None:
+    ) -> tuple[int, int, int] | Literal[True] | None:
         """Have one fragment of a message accepted, as ``offer`` does; ``final`` ends it."""
 
-    def write_out(self) -> None:
-        """Write what was offered without writing."""
+    def write_out(self) -> bool:
+        """Write what was offered without writing; whether some of it still waits."""
 
     def written(self, ticket: tuple[int, int, int]) -> bool:
         """Whether that is written; raises ``ConnectionClosed`` if it never will be."""

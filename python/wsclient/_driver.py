@@ -16,6 +16,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _READ, _WRITE = 1, 2
+_ARRIVED, _NEWS_OF_WAITS = 1, 2  # of what a step finds
 _TO_DO, _NEWS = 7, 56  # of what is due
 _REST = 0.5  # seconds without a turn after which memory is given back
 _PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
@@ -43,6 +44,7 @@ class LoopDriver:
         self._opening = True
         self._watched = (-1, 0)  # the descriptor and its generation
         self._wants = 0
+        self._stale = True  # what was waited for has come to an end
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._again: asyncio.Handle | None = None
@@ -92,8 +94,20 @@ class LoopDriver:
     def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        fd, wants, generation, due, arrived, again, concerns = self._handle.step(self._wanted())
+        found = self._handle.step(self._receiving, self._stale)
         self._turns += 1
+        arrived = found & _ARRIVED != 0
+        if found & _NEWS_OF_WAITS:
+            self._wait_anew(arrived)
+        if arrived:
+            if self._takes and not self.calling:
+                self.go_on_soon()
+            self._wake_receiver()
+        if self._waiters:
+            self._wake_waiters()
+
+    def _wait_anew(self, arrived: bool) -> None:
+        fd, wants, generation, due, again, concerns = self._handle.waits
         if (fd, generation) != self._watched:
             self._unwatch()
             self._handle.drop_socket()
@@ -102,9 +116,9 @@ class LoopDriver:
             self._watch(wants)
         if again or self._concerns_callbacks(arrived):
             self.go_on_soon()
-        self._wake(arrived)
         if self._opening or self.on_due:
             self._opening = self._handle.state == State.CONNECTING
+        self._stale = self._opening
         if fd >= 0 or self._opening:
             self._arm(due)
         else:
@@ -117,10 +131,6 @@ class LoopDriver:
             self._tending = self._loop.create_task(self._tend(self.on_due))
         if due & _NEWS:
             self._handle.tell()
-
-    def _wanted(self) -> bool:
-        """Whether what is read is to be made into objects at once."""
-        return self._receiving
 
     async def _tend(self, on_due: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -180,6 +190,7 @@ class LoopDriver:
 
     def _due(self) -> None:
         self._timer = None
+        self._stale = True
         self._serve()
 
     def _look_for_rest(self, turns: int) -> None:
@@ -187,6 +198,7 @@ class LoopDriver:
         self._rest = None
         if turns == self._turns:
             self._handle.give_back()
+            self._stale = True
         else:
             self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
 
@@ -253,12 +265,12 @@ class LoopDriver:
             self._called(left)
 
     def _called(self, left: bool) -> None:
-        self._handle.write_out()
+        queued = self._handle.write_out()
         if self.traced:
             self._handle.tell()
         if left:
             self.go_on_soon()
-        elif self._call_back and (self._handle.queued or not self._wants & _READ):
+        elif self._call_back and (queued or not self._wants & _READ):
             self.turn()
         elif self.on_due:
             self.prove_later()
@@ -289,11 +301,25 @@ class LoopDriver:
                 await self.breathe()
             found = take(how)
             if found is None:
-                found = await self._receive_later(take, how, self._deadline(timeout))
+                deadline = self._deadline(timeout)
+                self._receiver = future = self._loop.create_future()
+                arrived = await (future if deadline is None else self._woken(future, deadline))
+                found = self._take_after_wait(take, how, arrived)
         finally:
             self._receiving = False
+            self._receiver = None
         if not self._wants & _READ:
             self.turn()  # what waited had stopped the engine from reading
+        return found
+
+    def _take_after_wait(self, take: Callable[[A], T | None], how: A, arrived: bool) -> T:
+        self._receiver = None
+        self._rested()
+        if not arrived:
+            self.turn()  # it may be there already, and the loop was busy
+        found = take(how)
+        if found is None:
+            raise ReceiveTimeoutError("no message in time")
         return found
 
     def _refuse(self) -> NoReturn:
@@ -302,20 +328,6 @@ class LoopDriver:
         if self._handle.state == State.CLOSED and self._handle.error:
             raise self._handle.error
         raise ConcurrencyError("the messages of this connection go to its callbacks")
-
-    async def _receive_later(self, take: Callable[[A], T | None], how: A, deadline: float | None) -> T:
-        self._receiver = self._loop.create_future()
-        try:
-            arrived = await self._woken(self._receiver, deadline)
-        finally:
-            self._receiver = None
-        self._rested()
-        if not arrived:
-            self.turn()  # it may be there already, and the loop was busy
-        found = take(how)
-        if found is None:
-            raise ReceiveTimeoutError("no message in time")
-        return found
 
     async def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait until done() says so, which is asked after every turn. False: not within ``timeout`` seconds.
@@ -354,9 +366,11 @@ class LoopDriver:
         finally:
             timer.cancel()
 
-    def _wake(self, arrived: bool) -> None:
-        if arrived and self._receiver and not self._receiver.done():
+    def _wake_receiver(self) -> None:
+        if self._receiver and not self._receiver.done():
             self._receiver.set_result(True)
+
+    def _wake_waiters(self) -> None:
         for future, done in self._waiters.items():
             if not future.done() and _is_decided(done):
                 future.set_result(True)

@@ -121,6 +121,9 @@ def open_handle(handle: _core.WSClient, options: ClientOptions) -> None:
     """Connect."""
     try:
         handle.open()
+    except BaseException:
+        handle.abort()  # what interrupted it, in on_open say, has a traceback that may keep the handle for long
+        raise
     finally:
         keep_answer(handle, options)
 

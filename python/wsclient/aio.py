@@ -340,7 +340,7 @@ class AsyncConnection(BaseConnection):
         ticket = None if self._in_line else self._handle.offer(message, text, compress)
         if ticket is None:
             ticket = await self._offer_in_line(lambda: self._handle.offer(message, text, compress))
-        if self._handle.queued:
+        if ticket is not True:
             try:
                 await self._drain(ticket)
             except asyncio.CancelledError:
@@ -370,17 +370,17 @@ class AsyncConnection(BaseConnection):
 
         When it is cancelled, those before have been sent and those behind have not.
         """
-        ticket: Ticket | None = None
+        ticket: Ticket | Literal[True] = True
         try:
             for item in items:
                 ticket = await self._offer_later(item)
         finally:
             self._handle.write_out()
             self._driver.turn()
-        if ticket:
+        if ticket is not True:
             await self._drain(ticket)
 
-    async def _offer_later(self, item: Data) -> Ticket:
+    async def _offer_later(self, item: Data) -> Ticket | Literal[True]:
         """Have one of many accepted: nothing is written until the limit is reached."""
         if self._driver.hogs():
             await self._driver.breathe()
@@ -415,10 +415,10 @@ class AsyncConnection(BaseConnection):
         if self._driver.hogs():
             await self._driver.breathe()
         ticket = await self._offer_in_line(lambda: self._handle.offer_fragment(data, text, final, compress))
-        if self._handle.queued:
+        if ticket is not True:
             await self._drain(ticket)
 
-    async def _offer_in_line(self, offer: Callable[[], Ticket | None]) -> Ticket:
+    async def _offer_in_line(self, offer: Callable[[], Ticket | Literal[True] | None]) -> Ticket | Literal[True]:
         """Have a message accepted when there is room, in the order in which it was asked for."""
         self._in_line += 1
         try:
