@@ -1,6 +1,5 @@
 // For event loops: nothing here waits. What to wait for is said instead.
 #include <algorithm>
-#include <chrono>
 
 #include "calling.hpp"
 #include "fastcall.hpp"
@@ -124,6 +123,39 @@ struct Take {
     }
 };
 
+// As take, and what that costs is counted: nothing if it is for others to have their turn, or if the engine must be
+// told to read on.
+struct TakeAhead {
+    static constexpr const char* name = "take_ahead";
+    static constexpr const char* doc =
+        "take_ahead($self, decode=None)\n--\n\nThe next message, in one's share of time.";
+    static constexpr const char* parameters[] = {"decode"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<1>& given) {
+        if (!(client.waits.interest.wants & WS_WANT_READ) || client.share.is_over()) return py::none();
+        return Take::call(client, given);
+    }
+};
+
+struct Hogs {
+    static constexpr const char* name = "hogs";
+    static constexpr const char* doc = "hogs($self)\n--\n\nWhether its share of the loop's time is over.";
+    static constexpr std::array<const char*, 0> parameters{};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<0>&) { return py::bool_(client.share.is_over()); }
+};
+
+struct Rested {
+    static constexpr const char* name = "rested";
+    static constexpr const char* doc = "rested($self)\n--\n\nOthers have had their turn: it has another share.";
+    static constexpr std::array<const char*, 0> parameters{};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<0>&) {
+        client.share = Share();
+        return py::none();
+    }
+};
+
 static std::optional<py::tuple> take_event(Client& client) {
     Delivery next;
     if (!take_next(client, std::nullopt, &next)) return std::nullopt;
@@ -160,28 +192,6 @@ static void report_or_raise(py::handle on_raise, py::handle connection) {
     if (!PyErr_ExceptionMatches(PyExc_Exception)) throw py::error_already_set();
     report(on_raise, connection.ptr());
 }
-
-// What callbacks may take of the loop's time at once. Where they are quick, not every one is followed by a look at the
-// clock.
-class Share {
-  public:
-    bool is_over() {
-        if (--unseen > 0) return false;
-        auto now = Clock::now();
-        unseen = now - last < some * quick ? some : 1;
-        last = now;
-        return now - start >= all;
-    }
-
-  private:
-    using Clock = std::chrono::steady_clock;
-    static constexpr std::chrono::milliseconds all{1};
-    static constexpr std::chrono::microseconds quick{5};
-    static constexpr int some = 16;
-    const Clock::time_point start = Clock::now();
-    Clock::time_point last = start;
-    int unseen = 1;
-};
 
 // The callables are lent for the call, or the loop would keep alive what they refer to. True: the loop's other work is
 // due first, and there may be more.
@@ -325,6 +335,9 @@ void bind_loop(ClientClass& client) {
     client.def(
         "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
     bind_fast<Take>(client);
+    bind_fast<TakeAhead>(client);
+    bind_fast<Hogs>(client);
+    bind_fast<Rested>(client);
     client.def("take_event", &take_event, "The next message and when it came, if there is one.");
     bind_fast<TakeMany>(client);
     bind_fast<CallBack>(client);

@@ -15,6 +15,8 @@
 
 #include <client/engine.h>
 
+#include "share.hpp"
+
 namespace py = pybind11;
 
 // A moment of the engine's clock, in ms; INT64_MAX is never. None means never, too.
@@ -137,6 +139,7 @@ class Client {
     uint64_t bytes_received = 0; // when an event loop stepped last
     bool busy = false;           // that step brought much
     Waits waits;                 // what the loop was told to wait for last
+    Share share;                 // of the loop's time
 
     std::atomic<bool> watched{false}, telling{false};
     void tell(); // have on_news called here, or by the dispatcher, if there are any

@@ -193,6 +193,15 @@ class WSClient:
     def take(self, decode: bool | None = None) -> str | bytes | None:
         """The next message, ``None`` if there is none. Raises ``ConnectionClosed`` once the connection is closed."""
 
+    def take_ahead(self, decode: bool | None = None) -> str | bytes | None:
+        """As ``take``; ``None`` too if others are to have their turn, or if the engine must be told to read on."""
+
+    def hogs(self) -> bool:
+        """Whether the connection has had its share of its event loop's time. To be asked for each message."""
+
+    def rested(self) -> None:
+        """Others have had their turn: it has another share."""
+
     def take_event(self) -> tuple[str | bytes, float] | None:
         """The next message and when it was read, as ``take`` does."""
 

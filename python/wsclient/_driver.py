@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
@@ -20,8 +19,6 @@ _ARRIVED, _NEWS_OF_WAITS = 1, 2  # of what a step finds
 _TO_DO, _NEWS = 7, 56  # of what is due
 _REST = 0.5  # seconds without a turn after which memory is given back
 _PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
-_BURST = 256
-_BURST_TIME = 0.001
 
 
 class LoopDriver:
@@ -36,6 +33,9 @@ class LoopDriver:
 
     traced = False
     """Whether somebody wants to know of frames."""
+
+    receiving = False
+    """Whether somebody receives: a task, or the callbacks."""
 
     def __init__(self, handle: _core.WSClient, loop: asyncio.AbstractEventLoop) -> None:
         handle.keep_socket()
@@ -52,11 +52,8 @@ class LoopDriver:
         self._rest: asyncio.TimerHandle | None = None
         self._call_back: Callable[[], bool] | None = None
         self._takes = False  # the callbacks receive
-        self._receiving = False
         self._receiver: asyncio.Future[bool] | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
-        self._burst = 0
-        self._burst_end = 0.0
         self.on_due: Callable[[], Awaitable[None]] | None = None  # if the connection reconnects
         self._tending: asyncio.Task[None] | None = None
         self._failure: Exception | None = None  # of the loop, not of the connection
@@ -94,7 +91,7 @@ class LoopDriver:
     def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        found = self._handle.step(self._receiving, self._stale)
+        found = self._handle.step(self.receiving, self._stale)
         self._turns += 1
         arrived = found & _ARRIVED != 0
         if found & _NEWS_OF_WAITS:
@@ -244,7 +241,7 @@ class LoopDriver:
         It is called by the loop itself, in no task's time; true: the loop's other work came first, and there is more.
         """
         self._call_back = call_back
-        self._takes = self._receiving = takes
+        self._takes = self.receiving = takes
         self.go_on_soon()
 
     def stop_calling(self) -> None:
@@ -282,23 +279,17 @@ class LoopDriver:
 
     # -- waiting
 
-    def take_at_once(self, decode: bool | None) -> str | bytes | None:
-        """Return a message that is there, by a short way; ``None``: what is to be done is for :meth:`receive`."""
-        if self._receiving or not self._wants & _READ or self.hogs():
-            return None
-        return self._handle.take(decode)
-
     async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
         """Return what take(how) finds, waiting up to ``timeout`` seconds while that is nothing: None.
 
         It is only taken by a task that goes on with it: one that is cancelled leaves all to the next.
         """
-        if self._receiving:
+        if self.receiving:
             self._refuse()
-        self._receiving = True
+        self.receiving = True
         try:
-            if self.hogs():
-                await self.breathe()
+            if self._handle.hogs():
+                await breathe(self._handle)
             found = take(how)
             if found is None:
                 deadline = self._deadline(timeout)
@@ -306,7 +297,7 @@ class LoopDriver:
                 arrived = await (future if deadline is None else self._woken(future, deadline))
                 found = self._take_after_wait(take, how, arrived)
         finally:
-            self._receiving = False
+            self.receiving = False
             self._receiver = None
         if not self._wants & _READ:
             self.turn()  # what waited had stopped the engine from reading
@@ -314,7 +305,7 @@ class LoopDriver:
 
     def _take_after_wait(self, take: Callable[[A], T | None], how: A, arrived: bool) -> T:
         self._receiver = None
-        self._rested()
+        self._handle.rested()
         if not arrived:
             self.turn()  # it may be there already, and the loop was busy
         found = take(how)
@@ -375,24 +366,17 @@ class LoopDriver:
             if not future.done() and _is_decided(done):
                 future.set_result(True)
 
-    # -- fairness: what never has to wait must not keep the loop from its other work
 
-    def hogs(self) -> bool:
-        """Whether this connection's tasks have had their share without a pause. To be asked for each message."""
-        self._burst += 1
-        return self._burst >= _BURST or time.monotonic() >= self._burst_end
-
-    async def breathe(self) -> None:
-        """Let others run."""
-        await asyncio.sleep(0)
-        self._rested()
-
-    def _rested(self) -> None:
-        self._burst, self._burst_end = 0, time.monotonic() + _BURST_TIME
+async def breathe(handle: _core.WSClient) -> None:
+    """Let the loop's other work come first: what never has to wait must not keep it from that."""
+    await asyncio.sleep(0)
+    handle.rested()
 
 
 class OpeningDriver(LoopDriver):
     """Drives a connection for ``on_open``, while others wait on it."""
+
+    receiving = True
 
     def __init__(self, driver: LoopDriver) -> None:
         self._driver = driver
@@ -406,17 +390,8 @@ class OpeningDriver(LoopDriver):
     def abort(self) -> None:
         self._driver.abort()
 
-    def hogs(self) -> bool:
-        return self._driver.hogs()
-
-    async def breathe(self) -> None:
-        await self._driver.breathe()
-
     async def until(self, done: Callable[[], bool], timeout: float | None = None) -> bool:
         return await self._driver.until(done, timeout)
-
-    def take_at_once(self, decode: bool | None) -> None:
-        return None
 
     async def receive(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
         found: list[T] = []

@@ -17,7 +17,7 @@ from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks
 from ._checks import check_callback
 from ._data import DATA, PLAIN, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
-from ._driver import LoopDriver, OpeningDriver
+from ._driver import LoopDriver, OpeningDriver, breathe
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._log import traced
 from ._look import BaseConnection
@@ -230,9 +230,10 @@ class AsyncConnection(BaseConnection):
 
     async def __anext__(self) -> str | bytes:
         try:
-            found = self._driver.take_at_once(None)
-            if found is not None:
-                return found
+            if not self._driver.receiving:
+                found = self._handle.take_ahead()
+                if found is not None:
+                    return found
             return await self._driver.receive(self._handle.take, None, None)
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
@@ -334,8 +335,8 @@ class AsyncConnection(BaseConnection):
                 return
             async with contextlib.aclosing(_each(async_fragments(data))) as each:
                 data = joined([fragment async for fragment in each])
-        if self._driver.hogs():
-            await self._driver.breathe()
+        if self._handle.hogs():
+            await breathe(self._handle)
         message: Data = data  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
         ticket = None if self._in_line else self._handle.offer(message, text, compress)
         if ticket is None:
@@ -382,8 +383,8 @@ class AsyncConnection(BaseConnection):
 
     async def _offer_later(self, item: Data) -> Ticket | Literal[True]:
         """Have one of many accepted: nothing is written until the limit is reached."""
-        if self._driver.hogs():
-            await self._driver.breathe()
+        if self._handle.hogs():
+            await breathe(self._handle)
         ticket = None if self._in_line else self._handle.offer(item, None, None, False)
         if ticket is None:
             self._handle.write_out()
@@ -412,8 +413,8 @@ class AsyncConnection(BaseConnection):
             self._in_fragments = False
 
     async def _send_fragment(self, data: Data, text: bool | None, final: bool, compress: bool | None) -> None:
-        if self._driver.hogs():
-            await self._driver.breathe()
+        if self._handle.hogs():
+            await breathe(self._handle)
         ticket = await self._offer_in_line(lambda: self._handle.offer_fragment(data, text, final, compress))
         if ticket is not True:
             await self._drain(ticket)
@@ -468,9 +469,10 @@ class AsyncConnection(BaseConnection):
         :exc:`~wsclient.exceptions.ConnectionClosed` once the connection is closed. When it is cancelled, the message
         that it waited for is there for the next.
         """
-        found = self._driver.take_at_once(decode)
-        if found is not None:
-            return found
+        if not self._driver.receiving:
+            found = self._handle.take_ahead(decode)
+            if found is not None:
+                return found
         return await self._driver.receive(self._handle.take, decode, timeout)
 
     async def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
