@@ -54,6 +54,15 @@ def test_both_parsers_are_meant(parser: str) -> None:
     assert isinstance(chosen, functools.partial) == (parser == "json" or GIL_OFF)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="msgspec leaves the GIL off there")
+def test_without_a_gil_the_standard_library_parses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    forget()
+    assert isinstance(_codec._loads(), functools.partial)
+    monkeypatch.undo()
+    forget()
+
+
 @pytest.mark.skipif(not WITHOUT_GIL, reason="this Python has a GIL")
 def test_the_gil_stays_off(tmp_path: Path) -> None:
     """Before 3.14 msgspec would turn it on again: this one is not to be imported."""

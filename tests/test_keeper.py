@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -428,3 +429,26 @@ def test_a_child_of_fork_leaves_its_parents_connection_kept(websockets_echo: Ech
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of a process with threads, from 3.12 on
         asyncio.run(talk())
+
+
+WITHOUT_A_THREAD = """
+import asyncio, pathlib, resource, sys
+import wsclient, wsclient.aio
+pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + 2**22  # less than a thread's stack
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+async def connect():
+    await wsclient.aio.connect(sys.argv[1], proxy=None)
+for way in (lambda: wsclient.connect(sys.argv[1], proxy=None), lambda: asyncio.run(connect())):
+    try:
+        way()
+    except OSError as error:
+        print(error)
+"""
+
+
+def test_without_a_thread_to_keep_it_there_is_no_connection(websockets_echo: Echo) -> None:
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_A_THREAD, websockets_echo.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("there is no thread to be had") == 2

@@ -43,8 +43,7 @@ class Waker:
 
     def _woken(self) -> None:
         while number := self._native.take():
-            if wake := self._wakes.get(number):
-                wake()
+            self._wakes[number]()  # a handle that is left has taken its number back
 
 
 _wakers: weakref.WeakValueDictionary[int, Waker] = weakref.WeakValueDictionary()  # by their loops' ids

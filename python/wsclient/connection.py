@@ -159,15 +159,19 @@ def connect(
     connection = Connection(handle, options, callbacks, session)
     tend = look_after(handle, options, session, connection) if session else None
     open_handle(handle, options)
-    if driven and tend:
-        handle.set_on_due(aside(tend))
-    if callbacks.any():
-        most = sys.maxsize if max_queue is None else max_queue
-        handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
-    elif driven:
-        handle.drive(connection)
-    else:
-        handle.keep()
+    try:
+        if driven and tend:
+            handle.set_on_due(aside(tend))
+        if callbacks.any():
+            most = sys.maxsize if max_queue is None else max_queue
+            handle.dispatch(connection, on_message, on_messages, on_open, _closed, _raised, most)
+        elif driven:
+            handle.drive(connection)
+        else:
+            handle.keep()
+    except OSError:  # there is no thread to be had
+        connection.abort()
+        raise
     return connection
 
 
