@@ -99,13 +99,16 @@ class Floor:
         path = f"{url.path}?{url.query}"
         work = "send_many" if self.many else FLOOR_WORKS[order.work]
         command = [BUILD / "c" / "floor", work, url.hostname, url.port, order.ca or "-", path, order.size, order.count]
-        done = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            encoding="utf-8",
-            timeout=LATEST,
-            preexec_fn=lambda: os.sched_setaffinity(0, {self.cpu}),
-        )
+        try:
+            done = subprocess.run(
+                [str(part) for part in command],
+                capture_output=True,
+                encoding="utf-8",
+                timeout=LATEST,
+                preexec_fn=lambda: os.sched_setaffinity(0, {self.cpu}),
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PlayerError(f"floor: not done in {LATEST:g} s") from error
         if done.returncode:
             raise PlayerError(f"floor: {done.stderr.strip()}")
         return Sample(**json.loads(done.stdout))

@@ -5,6 +5,7 @@ python -m benchmarks.worker MODULE CLIENT CPU
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -29,6 +30,7 @@ def main(module: str, client: str, cpu: str) -> None:
             answer = asdict(works[order.work](order))
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
+        gc.collect()  # connections in cycles would stay open at the server
         print(json.dumps(answer), flush=True)
 
 
