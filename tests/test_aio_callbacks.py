@@ -598,3 +598,15 @@ async def test_a_cycle_through_the_policy_is_collected() -> None:
         gc.collect()
         assert reference() is None
         assert await said(gone) == "gone"
+
+
+@on_each_loop
+async def test_a_closed_connection_leaves_the_loop_alone(websockets_echo: Echo) -> None:
+    connection = await aio.connect(websockets_echo.url, on_message=lambda *_: None)
+    await connection.close()
+    await connection.close()
+    connection.abort()
+    before = connection._driver._turns
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert connection._driver._turns <= before + 2

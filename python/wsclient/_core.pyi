@@ -4,7 +4,7 @@ Use :func:`wsclient.connect` or :class:`wsclient.WSClient`; this is what they st
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, Literal, NoReturn, TypeVar, overload
+from typing import Final, Literal, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -251,8 +251,11 @@ class WSClient:
     def withdraw(self, ticket: tuple[int, int, int]) -> bool:
         """Take a whole message back: true if nothing of it was written and none queued behind it."""
 
-    def give_up(self, ticket: tuple[int, int, int]) -> NoReturn:
-        """Withdraw it and raise ``WriteTimeoutError``; where that cannot be, break the connection off."""
+    def give_up(self, ticket: tuple[int, int, int]) -> None:
+        """Withdraw it and raise ``WriteTimeoutError``; where that cannot be, break the connection off and raise that.
+
+        Returns where the message stays accepted, for the next connection.
+        """
 
     def send_ping(self, data: bytes | None = None) -> int:
         """Ping; the number of the ping. Four random bytes if ``data`` is ``None``."""

@@ -95,15 +95,15 @@ class LoopDriver:
         self._turns += 1
         arrived = found & _ARRIVED != 0
         if found & _NEWS_OF_WAITS:
-            self._wait_anew(arrived)
+            self._wait_anew()
+        if self._concerns_callbacks(arrived):
+            self.go_on_soon()
         if arrived:
-            if self._takes and not self.calling:
-                self.go_on_soon()
             self._wake_receiver()
         if self._waiters:
             self._wake_waiters()
 
-    def _wait_anew(self, arrived: bool) -> None:
+    def _wait_anew(self) -> None:
         fd, wants, generation, due, again, concerns = self._handle.waits
         if (fd, generation) != self._watched:
             self._unwatch()
@@ -111,7 +111,7 @@ class LoopDriver:
             self._watched = (fd, generation)
         if wants != self._wants:
             self._watch(wants)
-        if again or self._concerns_callbacks(arrived):
+        if again:
             self.go_on_soon()
         if self._opening or self.on_due:
             self._opening = self._handle.state == State.CONNECTING
