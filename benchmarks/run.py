@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import build
-from .bars import Results
 from .players import BUILD, MODULES, ROOT, Floor, Player, PlayerError, Server, Worker
 from .report import Run, write
 from .rounds import Figure, measure
@@ -46,15 +45,15 @@ def _cpus() -> tuple[int, int]:
     return cpus[0], cpus[-1]
 
 
-def play(cells: Sequence[Cell], clients: Sequence[str], rounds: int, seconds: float) -> tuple[Results, list[str]]:
-    """Measure these cells; what went wrong is the second."""
+def play(cells: Sequence[Cell], clients: Sequence[str], rounds: int, seconds: float) -> Iterator[Run]:
+    """Measure these cells; after each, all that was measured until then."""
     results: dict[str, dict[str, Figure]] = {}
     notes: list[str] = []
     with table(clients, notes.append) as (server, players):
         for cell in cells:
             print(cell.title, file=sys.stderr, flush=True)
             results[cell.key] = measure(cell, players, server, rounds, seconds, notes.append)
-    return results, notes
+            yield Run(results, rounds, seconds, f"{datetime.date.today()}", notes)
 
 
 def main() -> None:
@@ -75,8 +74,8 @@ def main() -> None:
     out = args.out or (BUILD / "quick" if args.quick else ROOT / "docs" / "benchmarks")
     build.build()
     build.certify()
-    results, notes = play(cells, args.clients.split(",") if args.clients else [], rounds, seconds)
-    write(Run(results, rounds, seconds, f"{datetime.date.today()}", notes), out)
+    for run in play(cells, args.clients.split(",") if args.clients else [], rounds, seconds):
+        write(run, out)
     print(out / "README.md")
 
 
