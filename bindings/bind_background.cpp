@@ -168,14 +168,23 @@ static size_t most_at_once(const Client& client) {
     return std::min(client.max_queue, most);
 }
 
-// Hand out a batch, or if it `reads`, read the next one. How many events that were; 0: there is nothing.
+// The next events, read here if this `reads` and there are none. With the token.
+static size_t next_events(Client& client, bool reads, wsEvent* events) {
+    size_t most = most_at_once(client);
+    bool relieves = reads && ws_io_relieve(client.conn);
+    size_t count = ws_conn_next(client.conn, events, most);
+    if (count || !relieves) return count;
+    ws_conn_step(client.conn, wsNow(), 1);
+    return ws_conn_next(client.conn, events, most);
+}
+
+// Hand out a batch, which is read here if this `reads`. How many events that were; 0: there is nothing.
 static size_t serve_batch(Client& client, bool reads) {
     wsEvent events[TURN_MESSAGES];
     for (;;) {
         Token token(client.conn);
         if (token) {
-            size_t most = most_at_once(client), count = ws_conn_next(client.conn, events, most);
-            if (!count && reads && ws_io_relieve(client.conn)) count = ws_conn_next(client.conn, events, most);
+            size_t count = next_events(client, reads, events);
             if (count) client.on_batch(Batch{events, count, [&token] { token.release(); }});
             return count;
         }

@@ -1,5 +1,6 @@
 // For event loops: nothing here waits. What to wait for is said instead.
 #include <algorithm>
+#include <utility>
 
 #include "calling.hpp"
 #include "fastcall.hpp"
@@ -80,15 +81,15 @@ enum { ARRIVED = 1, NEWS = 2 };
 struct Step {
     static constexpr const char* name = "step";
     static constexpr const char* doc =
-        "step($self, wanted, anew=True)\n--\n\nDo what can be done without waiting, and say what that changed.";
-    static constexpr const char* parameters[] = {"wanted", "anew"};
-    static constexpr size_t required = 1;
-    static py::object call(Client& client, const fastcall::Given<2>& given) {
+        "step($self, anew=True)\n--\n\nDo what can be done without waiting, and say what that changed.";
+    static constexpr const char* parameters[] = {"anew"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<1>& given) {
         Token token(client.conn, take_token(client));
         if (!token) raise_error(client, WS_ERR_CONCURRENCY);
-        advance(client, optional_bool(given[0]).value_or(false));
+        advance(client, client.claimed);
         Waits waits = look(client);
-        bool news = is_news(client, waits) || optional_bool(given[1]).value_or(true);
+        bool news = is_news(client, waits) || optional_bool(given[0]).value_or(true);
         if (news) client.waits = waits;
         token.release();
         bool arrived = !client.undelivered.empty() || client.closed();
@@ -123,7 +124,7 @@ struct Take {
     }
 };
 
-// As take, and what that costs is counted: nothing if it is for others to have their turn, or if the engine must be
+// As take, and what that costs is counted: nothing if another receives or is to have its turn, or if the engine must be
 // told to read on.
 struct TakeAhead {
     static constexpr const char* name = "take_ahead";
@@ -132,24 +133,38 @@ struct TakeAhead {
     static constexpr const char* parameters[] = {"decode"};
     static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<1>& given) {
-        if (!(client.waits.interest.wants & WS_WANT_READ) || client.share.is_over()) return py::none();
-        return Take::call(client, given);
+        bool may = !client.claimed && !client.ahead && client.waits.interest.wants & WS_WANT_READ;
+        return may && !client.share.is_over() ? Take::call(client, given) : py::none();
     }
 };
 
-struct Hogs {
+struct Claim : fastcall::Bare {
+    static constexpr const char* name = "claim";
+    static constexpr const char* doc =
+        "claim($self)\n--\n\nReceive, whoever calls, from now on; false: another does. What arrives is taken by step.";
+    static py::object call(Client& client, const fastcall::Given<0>&) {
+        return py::bool_(!std::exchange(client.claimed, true));
+    }
+};
+
+struct Unclaim : fastcall::Bare {
+    static constexpr const char* name = "unclaim";
+    static constexpr const char* doc = "unclaim($self)\n--\n\nNobody receives any more.";
+    static py::object call(Client& client, const fastcall::Given<0>&) {
+        client.claimed = false;
+        return py::none();
+    }
+};
+
+struct Hogs : fastcall::Bare {
     static constexpr const char* name = "hogs";
     static constexpr const char* doc = "hogs($self)\n--\n\nWhether its share of the loop's time is over.";
-    static constexpr std::array<const char*, 0> parameters{};
-    static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<0>&) { return py::bool_(client.share.is_over()); }
 };
 
-struct Rested {
+struct Rested : fastcall::Bare {
     static constexpr const char* name = "rested";
     static constexpr const char* doc = "rested($self)\n--\n\nOthers have had their turn: it has another share.";
-    static constexpr std::array<const char*, 0> parameters{};
-    static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<0>&) {
         client.share = Share();
         return py::none();
@@ -295,11 +310,9 @@ static py::object offer_fragment(Client& client, const py::object& data, std::op
     return accepted(client, rc, ticket);
 }
 
-struct WriteOut {
+struct WriteOut : fastcall::Bare {
     static constexpr const char* name = "write_out";
     static constexpr const char* doc = "write_out($self)\n--\n\nWrite what was offered without writing.";
-    static constexpr std::array<const char*, 0> parameters{};
-    static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<0>&) {
         ws_conn_flush(client.conn);
         return py::bool_(wsConnQueued(client.conn) > 0);
@@ -336,6 +349,8 @@ void bind_loop(ClientClass& client) {
         "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
     bind_fast<Take>(client);
     bind_fast<TakeAhead>(client);
+    bind_fast<Claim>(client);
+    bind_fast<Unclaim>(client);
     bind_fast<Hogs>(client);
     bind_fast<Rested>(client);
     client.def("take_event", &take_event, "The next message and when it came, if there is one.");

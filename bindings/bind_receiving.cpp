@@ -121,6 +121,10 @@ static py::object receive(Client& client, const std::optional<double>& timeout, 
     return receive_by(client, deadline, decode).message;
 }
 
+py::object receive_next(Client& client) {
+    return receive(client, std::nullopt, std::nullopt);
+}
+
 struct Recv {
     static constexpr const char* name = "recv";
     static constexpr const char* doc = "recv($self, timeout=None, decode=None)\n--\n\nWait for the next message.";

@@ -82,6 +82,13 @@ static void send_message(Client& client, const Payload& payload, const std::opti
     await_written(client, ticket, deadline);
 }
 
+py::object send_whole(Client& client, py::handle data, const std::optional<bool>& text,
+                      const std::optional<bool>& compress) {
+    send_message(client, Payload(data, text), compress);
+    if (client.watched.load(std::memory_order_relaxed)) client.tell();
+    return py::none();
+}
+
 struct Send {
     static constexpr const char* name = "send";
     static constexpr const char* doc = "send($self, data, text=None, compress=None)\n--\n\n"
@@ -89,9 +96,7 @@ struct Send {
     static constexpr const char* parameters[] = {"data", "text", "compress"};
     static constexpr size_t required = 1;
     static py::object call(Client& client, const fastcall::Given<3>& given) {
-        send_message(client, Payload(given[0], optional_bool(given[1])), optional_bool(given[2]));
-        if (client.watched.load(std::memory_order_relaxed)) client.tell();
-        return py::none();
+        return send_whole(client, given[0], optional_bool(given[1]), optional_bool(given[2]));
     }
 };
 

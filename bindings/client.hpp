@@ -140,6 +140,7 @@ class Client {
     bool busy = false;           // that step brought much
     Waits waits;                 // what the loop was told to wait for last
     Share share;                 // of the loop's time
+    bool claimed = false;        // a task receives, or the callbacks do; the loop's
 
     std::atomic<bool> watched{false}, telling{false};
     void tell(); // have on_news called here, or by the dispatcher, if there are any

@@ -22,6 +22,12 @@ template <size_t N> using Given = std::array<PyObject*, N>;
 void sort(const char* method, const char* const* names, size_t count, size_t required, PyObject* const* positional,
           Py_ssize_t given, PyObject* keywords, PyObject** out);
 
+// The parameters of a method that has none.
+struct Bare {
+    static constexpr std::array<const char*, 0> parameters{};
+    static constexpr size_t required = 0;
+};
+
 // Have the exception that is being handled raised by Python.
 void translate() noexcept;
 

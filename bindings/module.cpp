@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used(), py::multiple_interpreters::per
     bind_errors(m);
     bind_envelopes(m);
     ClientClass client = bind_client(m);
+    bind_quick(m);
     bind_sending(client);
     bind_receiving(client);
     bind_closing(client);

@@ -31,6 +31,9 @@ Found take_in(Client& client, const std::optional<bool>& decode);
 // The next message into *out, without waiting.
 Found take_one(Client& client, const std::optional<bool>& decode, Delivery* out);
 
+// Wait for the next message, as long as it takes, as what it is.
+py::object receive_next(Client& client);
+
 // How many are meant by max_messages.
 size_t at_most(const std::optional<py::ssize_t>& max_messages);
 

@@ -49,6 +49,10 @@ class Payload {
 // What a message is queued as: its type, and whether to compress it.
 int32_t message_type(const Payload& payload, const std::optional<bool>& compress);
 
+// Send a message, wait until it is written, and tell who watches; returns None.
+py::object send_whole(Client& client, py::handle data, const std::optional<bool>& text = std::nullopt,
+                      const std::optional<bool>& compress = std::nullopt);
+
 // Raise what it means that the engine does not accept a message.
 [[noreturn]] void raise_send(const Client& client, int32_t code);
 

@@ -24,8 +24,9 @@ def _built() -> None:
     [("echo-256-tls", "wsclient on_message"), ("flood-64", "wsclient asyncio for"), ("inflate-1024", "wsclient many")],
 )
 def test_floor_and_wsclient_are_measured(key: str, client: str) -> None:
-    results, notes = play([cell for cell in CELLS if cell.key == key], [client], 1, 0.001)
-    assert not notes
+    *_, run = play([cell for cell in CELLS if cell.key == key], [client], 1, 0.001)
+    results = run.results
+    assert not run.notes
     assert set(results) == {key}
     assert client in results[key]
     assert ("floor" in results[key]) == (key != "inflate-1024")
@@ -44,11 +45,11 @@ def test_floor_and_wsclient_are_measured(key: str, client: str) -> None:
     ],
 )
 def test_other_works_are_measured(cell: Cell, client: str, values: set[str]) -> None:
-    results, notes = play([cell], [client], 1, 0.001)
-    assert not notes
-    assert set(results[cell.key][client].values) == values
+    *_, run = play([cell], [client], 1, 0.001)
+    assert not run.notes
+    assert set(run.results[cell.key][client].values) == values
     if cell.work == "idle":
-        assert results[cell.key][client].values["alive"] == cell.count
+        assert run.results[cell.key][client].values["alive"] == cell.count
 
 
 def test_page_says_what_was_measured(tmp_path: Path) -> None:

@@ -117,9 +117,9 @@ int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg);
 int32_t ws_io_keep(wsConn* conn, void (*on_events)(void* arg), void* arg);
 
 /*
- * Step a driven connection here, where much of it is handed out: that needs no copies and no change of threads. From
- * now on the thread only writes, and drives where nobody else has stepped it for a quarter of a second; ws_io_resume
- * has it drive again. With the token; true if there is something for ws_conn_next.
+ * Have a driven connection left to its caller, who steps it where much of it is handed out: that needs no copies and no
+ * change of threads. From now on the thread only writes, and drives where nobody else has stepped it for a quarter of a
+ * second; ws_io_resume has it drive again. With the token; false: it is not open, or not driven.
  */
 bool ws_io_relieve(wsConn* conn);
 void ws_io_resume(wsConn* conn); /* any thread, without the token */

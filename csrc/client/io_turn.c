@@ -174,10 +174,9 @@ static ws_turn assist(ws_io_entry* entry) {
 }
 
 bool ws_io_relieve(wsConn* conn) {
-    if (conn->state != WS_STATE_OPEN || !conn->driven) return false;
-    atomic_store(&conn->relieved, true);
-    ws_conn_step(conn, ws_sys_now(), 1);
-    return ws_conn_has_events(conn);
+    bool may = conn->state == WS_STATE_OPEN && conn->driven;
+    if (may) atomic_store(&conn->relieved, true);
+    return may;
 }
 
 void ws_io_resume(wsConn* conn) {

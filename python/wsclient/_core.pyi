@@ -14,6 +14,7 @@ from .models import Message, MessageInfo, User
 _BytesLike = bytes | bytearray | memoryview
 _Data = str | _BytesLike
 _Connection = TypeVar("_Connection")
+_Method = TypeVar("_Method", bound=Callable[..., object])
 
 version: Final[str]
 """The version of the native library, the same as the package's."""
@@ -29,6 +30,16 @@ def envelope_reader(
     It makes a ``Message`` of such a text. Of another one it returns ``None``: that may be an envelope all the same.
     ``TypeError`` for classes that are not those of :mod:`wsclient.models`.
     """
+
+def quick_send(function: _Method) -> _Method:
+    """Make a method that sends: called with a ``str`` or ``bytes`` alone it is that of the object's ``_handle``.
+
+    Called in any other way it is the function, whose name, documentation and signature it has. It spares a message a
+    frame of Python's.
+    """
+
+def quick_recv(function: _Method) -> _Method:
+    """Make a method that receives, likewise: called without arguments it is the handle's."""
 
 class Waker:
     """What wakes an event loop that was busy, when the keeper has done something for its connections meanwhile."""
@@ -164,12 +175,20 @@ class WSClient:
 
     # What follows is for event loops: nothing of it waits.
 
-    def step(self, wanted: bool, anew: bool = True) -> int:
+    def claim(self) -> bool:
+        """Receive, whoever calls, from now on; false: another does.
+
+        Steps make what comes into objects right away, and read no more while some are left.
+        """
+
+    def unclaim(self) -> None:
+        """Nobody receives any more."""
+
+    def step(self, anew: bool = True) -> int:
         """Do what can be done: connect, read, write, keep deadlines. Say what that found.
 
         That is the sum of 1: a message or the end is there for ``take``, and 2: see ``waits``, which has changed (with
-        ``anew`` it always has). ``wanted``: make what comes into objects right away, and read no more while some are
-        left. While connecting, a step closes descriptors; after that see ``keep_socket``.
+        ``anew`` it always has). While connecting, a step closes descriptors; after that see ``keep_socket``.
         """
 
     @property
@@ -194,7 +213,7 @@ class WSClient:
         """The next message, ``None`` if there is none. Raises ``ConnectionClosed`` once the connection is closed."""
 
     def take_ahead(self, decode: bool | None = None) -> str | bytes | None:
-        """As ``take``; ``None`` too if others are to have their turn, or if the engine must be told to read on."""
+        """As ``take``; ``None`` too if another receives or is to have its turn, or if the engine must be told of it."""
 
     def hogs(self) -> bool:
         """Whether the connection has had its share of its event loop's time. To be asked for each message."""

@@ -34,9 +34,6 @@ class LoopDriver:
     traced = False
     """Whether somebody wants to know of frames."""
 
-    receiving = False
-    """Whether somebody receives: a task, or the callbacks."""
-
     def __init__(self, handle: _core.WSClient, loop: asyncio.AbstractEventLoop) -> None:
         handle.keep_socket()
         self._handle = handle
@@ -91,7 +88,7 @@ class LoopDriver:
     def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        found = self._handle.step(self.receiving, self._stale)
+        found = self._handle.step(self._stale)
         self._turns += 1
         arrived = found & _ARRIVED != 0
         if found & _NEWS_OF_WAITS:
@@ -241,7 +238,7 @@ class LoopDriver:
         It is called by the loop itself, in no task's time; true: the loop's other work came first, and there is more.
         """
         self._call_back = call_back
-        self._takes = self.receiving = takes
+        self._takes = takes and self._handle.claim()
         self.go_on_soon()
 
     def stop_calling(self) -> None:
@@ -284,9 +281,8 @@ class LoopDriver:
 
         It is only taken by a task that goes on with it: one that is cancelled leaves all to the next.
         """
-        if self.receiving:
+        if not self._handle.claim():
             self._refuse()
-        self.receiving = True
         try:
             if self._handle.hogs():
                 await breathe(self._handle)
@@ -297,7 +293,7 @@ class LoopDriver:
                 arrived = await (future if deadline is None else self._woken(future, deadline))
                 found = self._take_after_wait(take, how, arrived)
         finally:
-            self.receiving = False
+            self._handle.unclaim()
             self._receiver = None
         if not self._wants & _READ:
             self.turn()  # what waited had stopped the engine from reading
@@ -375,8 +371,6 @@ async def breathe(handle: _core.WSClient) -> None:
 
 class OpeningDriver(LoopDriver):
     """Drives a connection for ``on_open``, while others wait on it."""
-
-    receiving = True
 
     def __init__(self, driver: LoopDriver) -> None:
         self._driver = driver

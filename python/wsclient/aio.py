@@ -230,10 +230,9 @@ class AsyncConnection(BaseConnection):
 
     async def __anext__(self) -> str | bytes:
         try:
-            if not self._driver.receiving:
-                found = self._handle.take_ahead()
-                if found is not None:
-                    return found
+            found = self._handle.take_ahead()
+            if found is not None:
+                return found
             return await self._driver.receive(self._handle.take, None, None)
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
@@ -469,10 +468,9 @@ class AsyncConnection(BaseConnection):
         :exc:`~wsclient.exceptions.ConnectionClosed` once the connection is closed. When it is cancelled, the message
         that it waited for is there for the next.
         """
-        if not self._driver.receiving:
-            found = self._handle.take_ahead(decode)
-            if found is not None:
-                return found
+        found = self._handle.take_ahead(decode)
+        if found is not None:
+            return found
         return await self._driver.receive(self._handle.take, decode, timeout)
 
     async def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:

@@ -248,6 +248,7 @@ class Connection(BaseConnection):
         except ConnectionClosedOK:
             return
 
+    @_core.quick_send
     def send(self, data: Data | Iterable[Data], *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message, and return when the system has taken it.
 
@@ -302,6 +303,7 @@ class Connection(BaseConnection):
     def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
     @overload
     def recv(self, timeout: float | None = None, *, decode: Literal[False]) -> bytes: ...
+    @_core.quick_recv
     def recv(self, timeout: float | None = None, decode: bool | None = None) -> str | bytes:
         """Return the next message: ``str`` for text and ``bytes`` for binary, unless ``decode`` says which.
 
