@@ -75,28 +75,6 @@ static bool is_news(const Client& client, const Waits& now) {
            wsConnState(client.conn) != WS_STATE_OPEN;
 }
 
-// What a step found.
-enum { ARRIVED = 1, NEWS = 2 };
-
-struct Step {
-    static constexpr const char* name = "step";
-    static constexpr const char* doc =
-        "step($self, anew=True)\n--\n\nDo what can be done without waiting, and say what that changed.";
-    static constexpr const char* parameters[] = {"anew"};
-    static constexpr size_t required = 0;
-    static py::object call(Client& client, const fastcall::Given<1>& given) {
-        Token token(client.conn, take_token(client));
-        if (!token) raise_error(client, WS_ERR_CONCURRENCY);
-        advance(client, client.claimed);
-        Waits waits = look(client);
-        bool news = is_news(client, waits) || optional_bool(given[0]).value_or(true);
-        if (news) client.waits = waits;
-        token.release();
-        bool arrived = !client.undelivered.empty() || client.closed();
-        return py::int_((arrived ? ARRIVED : 0) | (news ? NEWS : 0));
-    }
-};
-
 static py::tuple waits(const Client& client) {
     const Waits& told = client.waits;
     int64_t now = wsNow(), due = told.due == INT64_MAX ? -1 : std::max<int64_t>(told.due - now, 0);
@@ -208,36 +186,103 @@ static void report_or_raise(py::handle on_raise, py::handle connection) {
     report(on_raise, connection.ptr());
 }
 
-// The callables are lent for the call, or the loop would keep alive what they refer to. True: the loop's other work is
-// due first, and there may be more.
-static bool call_back(Client& client, py::handle connection, py::handle on_message, py::handle on_messages,
-                      py::handle on_raise, size_t max_queue) {
+// What is called for messages: lent, or the loop would keep alive what it refers to.
+struct Calls {
+    Calls(py::handle of, py::handle given) : connection(of) {
+        if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 4) throw py::type_error("calls");
+        on_message = PyTuple_GET_ITEM(given.ptr(), 0);
+        on_messages = PyTuple_GET_ITEM(given.ptr(), 1);
+        on_raise = PyTuple_GET_ITEM(given.ptr(), 2);
+        max_queue = at_most(optional_count(PyTuple_GET_ITEM(given.ptr(), 3)));
+    }
+    bool any() const { return !on_message.is_none() || !on_messages.is_none(); }
+
+    const py::handle connection;
+    py::handle on_message, on_messages, on_raise;
+    size_t max_queue;
+};
+
+// True: the loop's other work is due first, and there may be more.
+static bool call_back(Client& client, const Calls& calls) {
+    bool by_lists = !calls.on_messages.is_none();
+    PyObject* callable = (by_lists ? calls.on_messages : calls.on_message).ptr();
     Share share;
     Delivery next;
     for (size_t called = 0; called < BATCH && (called == 0 || !share.is_over());) {
         Found found = take_one(client, std::nullopt, &next);
         if (found != Found::message) return found == Found::nothing && client.closed(); // somebody is at it still
         py::object argument = std::move(next.message);
-        if (!on_messages.is_none()) argument = list_from(client, argument, std::min<size_t>(max_queue, BATCH));
-        called += on_messages.is_none() ? 1 : py::len(argument);
-        PyObject* callable = on_messages.is_none() ? on_message.ptr() : on_messages.ptr();
-        if (!call_with(callable, connection.ptr(), argument.release().ptr())) {
-            report_or_raise(on_raise, connection);
+        if (by_lists) argument = list_from(client, argument, std::min<size_t>(calls.max_queue, BATCH));
+        called += by_lists ? py::len(argument) : 1;
+        if (!call_with(callable, calls.connection.ptr(), argument.release().ptr())) {
+            report_or_raise(calls.on_raise, calls.connection);
         }
     }
     return true;
 }
 
-struct CallBack {
-    static constexpr const char* name = "call_back";
+// What callbacks post is written together after them.
+class Calling {
+  public:
+    explicit Calling(Client& of) : client(of) { client.calling = true; }
+    ~Calling() {
+        client.calling = false;
+        ws_conn_flush(client.conn);
+    }
+    Calling(const Calling&) = delete;
+    Calling& operator=(const Calling&) = delete;
+
+  private:
+    Client& client;
+};
+
+// ---- a turn of the loop
+
+// What it found.
+enum { ARRIVED = 1, NEWS = 2, LEFT = 4 };
+
+static int find(Client& client, bool anew) {
+    Token token(client.conn, take_token(client));
+    if (!token) raise_error(client, WS_ERR_CONCURRENCY);
+    Waits waits = look(client);
+    bool news = anew || is_news(client, waits);
+    if (news) client.waits = waits;
+    return (!client.undelivered.empty() || client.closed() ? ARRIVED : 0) | (news ? NEWS : 0);
+}
+
+static void step(Client& client) {
+    Token token(client.conn, take_token(client));
+    if (!token) raise_error(client, WS_ERR_CONCURRENCY);
+    advance(client, client.claimed);
+}
+
+struct Step {
+    static constexpr const char* name = "step";
     static constexpr const char* doc =
-        "call_back($self, connection, on_message, on_messages, on_raise, max_queue)\n--\n\n"
-        "Call for messages that have arrived, for a while.";
-    static constexpr const char* parameters[] = {"connection", "on_message", "on_messages", "on_raise", "max_queue"};
-    static constexpr size_t required = 5;
-    static py::object call(Client& client, const fastcall::Given<5>& given) {
-        size_t most = at_most(optional_count(given[4]));
-        return py::bool_(call_back(client, given[0], given[1], given[2], given[3], most));
+        "step($self, anew=True)\n--\n\nDo what can be done without waiting, and say what that changed.";
+    static constexpr const char* parameters[] = {"anew"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<1>& given) {
+        step(client);
+        return py::int_(find(client, optional_bool(given[0]).value_or(true)));
+    }
+};
+
+struct Serve {
+    static constexpr const char* name = "serve";
+    static constexpr const char* doc =
+        "serve($self, connection, calls, anew=True)\n--\n\nA step, and calls for messages that have arrived.";
+    static constexpr const char* parameters[] = {"connection", "calls", "anew"};
+    static constexpr size_t required = 2;
+    static py::object call(Client& client, const fastcall::Given<3>& given) {
+        Calls calls(given[0], given[1]);
+        bool left = false;
+        step(client);
+        if (calls.any()) {
+            Calling scope(client);
+            left = call_back(client, calls);
+        }
+        return py::int_(find(client, optional_bool(given[2]).value_or(true)) | (left ? LEFT : 0));
     }
 };
 
@@ -275,7 +320,7 @@ struct Offer {
     }
 };
 
-// What became of a message that is not waited for.
+// What became of a message that is not waited for; what callbacks send needs nobody else to write it.
 enum { NO_ROOM = -1, WRITTEN = 0, GATHERED = 1 };
 
 struct Post {
@@ -295,7 +340,7 @@ struct Post {
         });
         if (rc != WS_OK && rc != WS_ERR_QUEUE_FULL) raise_send(client, rc);
         if (rc != WS_OK) return py::int_(static_cast<int>(NO_ROOM));
-        return py::int_(static_cast<int>(wsConnQueued(client.conn) ? GATHERED : WRITTEN));
+        return py::int_(static_cast<int>(!client.calling && wsConnQueued(client.conn) ? GATHERED : WRITTEN));
     }
 };
 
@@ -355,7 +400,7 @@ void bind_loop(ClientClass& client) {
     bind_fast<Rested>(client);
     client.def("take_event", &take_event, "The next message and when it came, if there is one.");
     bind_fast<TakeMany>(client);
-    bind_fast<CallBack>(client);
+    bind_fast<Serve>(client);
     bind_fast<Offer>(client);
     bind_fast<Post>(client);
     client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),

@@ -140,6 +140,7 @@ class Client {
     bool busy = false;           // that step brought much
     Waits waits;                 // what the loop was told to wait for last
     Share share;                 // of the loop's time
+    bool calling = false;        // its callbacks are being called by the loop
     bool claimed = false;        // a task receives, or the callbacks do; the loop's
 
     std::atomic<bool> watched{false}, telling{false};

@@ -55,13 +55,12 @@ static void read_after_wait(wsConn* conn) {
     ws_conn_release(conn);
 }
 
-/* Wait for what was noted. 0 or WS_ERR_INTERRUPTED. */
-static int32_t wait_for(wsConn* conn, turn* t) {
+/* Wait for what was noted. As ws_poll_few. */
+static int wait_for(wsConn* conn, turn* t) {
     int64_t timeout = t->until == INT64_MAX ? -1 : t->until > t->now ? t->until - t->now : 0;
     int rc = ws_poll_few(t->items, t->n, timeout);
     if (rc == 0 && timeout > 0) ws_conn_give_back(conn); /* nothing came for the whole of a wait */
-    if (rc > 0) read_after_wait(conn);
-    return rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
+    return rc;
 }
 
 /* Has the token been let go of? If not, its holder will wake us when that happens. With the waiter joined. */
@@ -73,16 +72,16 @@ static bool token_is_free(wsConn* conn) {
 /* Wait, unless there have been news since `known`: from the moment of joining on, news wake us. */
 static int32_t wait_joined(wsConn* conn, turn* t, bool looked, uint64_t known) {
     ws_waiter waiter;
-    int32_t rc = WS_OK;
+    int rc = 0;
     ws_conn_join(conn, &waiter);
-    if (waiter.wake < 0) {
-        rc = WS_ERR_SYSTEM;
-    } else if (atomic_load(&conn->news) == known && (looked || !token_is_free(conn))) {
+    bool can_wait = waiter.wake >= 0;
+    if (can_wait && atomic_load(&conn->news) == known && (looked || !token_is_free(conn))) {
         add_item(t, waiter.wake, WS_POLL_READ);
         rc = wait_for(conn, t);
     }
-    ws_conn_leave(conn, &waiter);
-    return rc;
+    ws_conn_leave(conn, &waiter); /* first: a waiter would be woken by what it reads */
+    if (rc > 0) read_after_wait(conn);
+    return !can_wait ? WS_ERR_SYSTEM : rc == -EINTR ? WS_ERR_INTERRUPTED : WS_OK;
 }
 
 /* The news when this thread's last turn ended. The caller has looked since: only what came later may be unseen. */

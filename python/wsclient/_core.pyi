@@ -191,6 +191,24 @@ class WSClient:
         ``anew`` it always has). While connecting, a step closes descriptors; after that see ``keep_socket``.
         """
 
+    def serve(
+        self,
+        connection: _Connection,
+        calls: tuple[
+            Callable[[_Connection, str | bytes], object] | None,
+            Callable[[_Connection, list[str | bytes]], object] | None,
+            Callable[[_Connection, Exception], object],
+            int,
+        ],
+        anew: bool = True,
+    ) -> int:
+        """A step, and calls for the messages that have arrived, until 256 are done or 1 ms has gone.
+
+        ``calls`` has what is called for each message, or for a list of them (``None``: it is not), for what those
+        raise, and how many a list has at most; what is no ``Exception`` is raised here. What they ``post`` is written
+        after them. The result is that of ``step``, and 4 where there may be more to call for.
+        """
+
     @property
     def waits(self) -> tuple[int, int, int, int, bool, int]:
         """What to wait for now.
@@ -227,20 +245,6 @@ class WSClient:
     def take_many(self, max_messages: int | None = None) -> list[str | bytes] | None:
         """All messages that there are, at most ``max_messages``, as ``take`` does."""
 
-    def call_back(
-        self,
-        connection: _Connection,
-        on_message: Callable[[_Connection, str | bytes], object] | None,
-        on_messages: Callable[[_Connection, list[str | bytes]], object] | None,
-        on_raise: Callable[[_Connection, Exception], object],
-        max_queue: int,
-    ) -> bool:
-        """Call for the messages that have arrived, one of the two, until 256 are done or 1 ms has gone.
-
-        ``on_messages`` gets at most ``max_queue`` at a time, ``on_raise`` what another callback raised; what is no
-        ``Exception`` is raised. False: there is none left.
-        """
-
     def offer(
         self, data: _Data, text: bool | None = None, compress: bool | None = None, write: bool = True
     ) -> tuple[int, int, int] | Literal[True] | None:
@@ -251,7 +255,7 @@ class WSClient:
         """
 
     def post(self, data: _Data, text: bool | None = None, compress: bool | None = None) -> int:
-        """Have a message accepted: -1 if there is no room, 0 once it is written, 1 if ``write_out`` has to write it.
+        """Have a message accepted: -1 if there is no room, 1 if a step or ``write_out`` has to write it, else 0.
 
         Those that follow each other closely wait to be written together.
         """

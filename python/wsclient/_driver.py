@@ -15,7 +15,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 _READ, _WRITE = 1, 2
-_ARRIVED, _NEWS_OF_WAITS = 1, 2  # of what a step finds
+_ARRIVED, NEWS_OF_WAITS, LEFT = 1, 2, 4  # of what a step finds
 _TO_DO, _NEWS = 7, 56  # of what is due
 _REST = 0.5  # seconds without a turn after which memory is given back
 _PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
@@ -27,12 +27,6 @@ class LoopDriver:
     Of a loop it needs ``add_reader``, ``add_writer`` and timers. The loop refers to it and it to the handle, but to no
     connection object, so that a forgotten one is collected. Only for the loop's thread, but for :meth:`forget`.
     """
-
-    calling = False
-    """Whether callbacks are being called: what they send is written together after them."""
-
-    traced = False
-    """Whether somebody wants to know of frames."""
 
     def __init__(self, handle: _core.WSClient, loop: asyncio.AbstractEventLoop) -> None:
         handle.keep_socket()
@@ -47,7 +41,7 @@ class LoopDriver:
         self._again: asyncio.Handle | None = None
         self._turns = 0
         self._rest: asyncio.TimerHandle | None = None
-        self._call_back: Callable[[], bool] | None = None
+        self._call_back: Callable[[bool], int] | None = None
         self._takes = False  # the callbacks receive
         self._receiver: asyncio.Future[bool] | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
@@ -77,25 +71,27 @@ class LoopDriver:
 
         What the loop cannot do costs the connection, so that nobody waits for what will not come.
         """
+        self._try_turn(self._handle.step)
+
+    def _try_turn(self, step: Callable[[bool], int]) -> None:
         try:
-            self._turn()
+            self._turn(step)
         except Exception as error:
             opening, self._failure = self._opening, error
             self.abort()
             if not opening:  # else open() says so
                 raise
 
-    def _turn(self) -> None:
+    def _turn(self, step: Callable[[bool], int]) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        found = self._handle.step(self._stale)
+        found = step(self._stale)
         self._turns += 1
-        arrived = found & _ARRIVED != 0
-        if found & _NEWS_OF_WAITS:
+        if found & NEWS_OF_WAITS:
             self._wait_anew()
-        if self._concerns_callbacks(arrived):
+        if found & LEFT or (self._call_back and self._concerns_callbacks(found)):
             self.go_on_soon()
-        if arrived:
+        if found & _ARRIVED:
             self._wake_receiver()
         if self._waiters:
             self._wake_waiters()
@@ -218,7 +214,7 @@ class LoopDriver:
             self._unwatch()
         self._opening = False
         self._handle.abort()
-        self._turn()
+        self._turn(self._handle.step)
 
     def forget(self) -> None:
         """Break off the connection that nobody has any more. From any thread, and within any code."""
@@ -232,10 +228,10 @@ class LoopDriver:
 
     # -- calling back
 
-    def call_with(self, call_back: Callable[[], bool], takes: bool) -> None:
-        """From now on have call_back() called when something has arrived, or only at the end if it does not take that.
+    def call_with(self, call_back: Callable[[bool], int], takes: bool) -> None:
+        """From now on have the loop's turns made by call_back(), as by the handle's ``serve``.
 
-        It is called by the loop itself, in no task's time; true: the loop's other work came first, and there is more.
+        That is in no task's time. It is called when something has arrived, or only at the end if it does not take that.
         """
         self._call_back = call_back
         self._takes = takes and self._handle.claim()
@@ -247,32 +243,21 @@ class LoopDriver:
 
     def _serve(self) -> None:
         """A turn that the loop gives; with callbacks, at most one that calls them in a round of the loop."""
-        if not self._call_back or self._again:
+        call_back = self._call_back
+        if not call_back or self._again:
             self.turn()
             return
-        self.calling = left = True
         try:
-            self.turn()
-            left = self._call_back()
-        finally:
-            self.calling = False
-            self._called(left)
-
-    def _called(self, left: bool) -> None:
-        queued = self._handle.write_out()
-        if self.traced:
-            self._handle.tell()
-        if left:
+            self._try_turn(call_back)
+        except BaseException:  # what a callback raised to end more than itself
+            self._stale = True
             self.go_on_soon()
-        elif self._call_back and (queued or not self._wants & _READ):
-            self.turn()
-        elif self.on_due:
+            raise
+        if self.on_due:
             self.prove_later()
 
-    def _concerns_callbacks(self, arrived: bool) -> bool:
-        if not self._call_back or self.calling:
-            return False
-        return arrived if self._takes else self._handle.state == State.CLOSED
+    def _concerns_callbacks(self, found: int) -> bool:
+        return found & _ARRIVED != 0 if self._takes else self._handle.state == State.CLOSED
 
     # -- waiting
 

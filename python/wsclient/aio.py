@@ -17,7 +17,7 @@ from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks
 from ._checks import check_callback
 from ._data import DATA, PLAIN, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
-from ._driver import LoopDriver, OpeningDriver, breathe
+from ._driver import LEFT, NEWS_OF_WAITS, LoopDriver, OpeningDriver, breathe
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._log import traced
 from ._look import BaseConnection
@@ -197,13 +197,13 @@ class AsyncConnection(BaseConnection):
         self._driver = driver
         self._write_limit = options.write_limit
         self._write_timeout = options.write_timeout
-        self._most = sys.maxsize if options.max_queue is None else options.max_queue
+        most = sys.maxsize if options.max_queue is None else options.max_queue
+        self._calls = (callbacks.on_message, callbacks.on_messages, AsyncConnection._report, most)
         self._line = asyncio.Lock()  # senders wait in it for room
         self._in_line = 0
         self._in_fragments = False
         # What is sent without a turn of the loop has one later that looks after it.
-        driver.traced = traced(options)
-        self._later = driver.go_on_soon if driver.traced else driver.prove_later if session else None
+        self._later = driver.go_on_soon if traced(options) else driver.prove_later if session else None
 
     def __del__(self) -> None:
         if self.state in (State.CONNECTING, State.OPEN):
@@ -274,11 +274,11 @@ class AsyncConnection(BaseConnection):
             await self._opened(on_open)
         if not self._callbacks.any():
             return
-        reference = weakref.ref(self)
+        reference, handle = weakref.ref(self), self._handle
 
-        def call_back() -> bool:
+        def call_back(anew: bool) -> int:
             connection = reference()
-            return connection is not None and connection._call_back()
+            return connection._call_back(anew) if connection else handle.step(anew)
 
         self._driver.call_with(call_back, self._callbacks.receive())
 
@@ -293,17 +293,13 @@ class AsyncConnection(BaseConnection):
             self.abort()
             raise
 
-    def _call_back(self) -> bool:
-        """Call for a share of what is there; whether something may be left."""
-        calls = self._callbacks
-        if calls.receive() and self._handle.call_back(
-            self, calls.on_message, calls.on_messages, AsyncConnection._report, self._most
-        ):
-            return True
-        if self.state is State.CLOSED:
+    def _call_back(self, anew: bool) -> int:
+        """Make a turn that calls for a share of what is there."""
+        found = self._handle.serve(self, self._calls, anew)
+        if found & NEWS_OF_WAITS and not found & LEFT and self.state is State.CLOSED:
             self._driver.stop_calling()
             self._end()
-        return False
+        return found
 
     # -- sending
 
@@ -360,8 +356,7 @@ class AsyncConnection(BaseConnection):
         if posted < 0:
             raise BlockingIOError("more is waiting to be written than write_limit allows")
         if posted:
-            if not self._driver.calling:
-                self._driver.go_on_soon()
+            self._driver.go_on_soon()
         elif self._later:
             self._later()
 
