@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeAlias, TypeVar
 
 from . import _core
 from ._waker import Waker, waker_of
@@ -12,13 +13,27 @@ from .exceptions import ConcurrencyError, ReceiveTimeoutError
 from .models import State
 
 A = TypeVar("A")
+Calls: TypeAlias = tuple[
+    Callable[..., object] | None, Callable[..., object] | None, Callable[..., object], int
+]  # of a handle's serve
 T = TypeVar("T")
 
 _READ, _WRITE = 1, 2
-_ARRIVED, NEWS_OF_WAITS, LEFT = 1, 2, 4  # of what a step finds
+_ARRIVED, _NEWS_OF_WAITS, _LEFT = 1, 2, 4  # of what a step finds
 _TO_DO, _NEWS = 7, 56  # of what is due
 _REST = 0.5  # seconds without a turn after which memory is given back
 _PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
+
+
+class Called(Protocol):
+    """A connection with callbacks."""
+
+    @property
+    def _calls(self) -> Calls:
+        """Those for its messages."""
+
+    def _end(self) -> None:
+        """Call those of the end."""
 
 
 class LoopDriver:
@@ -41,7 +56,7 @@ class LoopDriver:
         self._again: asyncio.Handle | None = None
         self._turns = 0
         self._rest: asyncio.TimerHandle | None = None
-        self._call_back: Callable[[bool], int] | None = None
+        self._called: weakref.ref[Called] | None = None
         self._takes = False  # the callbacks receive
         self._receiver: asyncio.Future[bool] | None = None
         self._waiters: dict[asyncio.Future[bool], Callable[[], bool]] = {}
@@ -71,30 +86,32 @@ class LoopDriver:
 
         What the loop cannot do costs the connection, so that nobody waits for what will not come.
         """
-        self._try_turn(self._handle.step)
-
-    def _try_turn(self, step: Callable[[bool], int]) -> None:
         try:
-            self._turn(step)
+            self._turn()
         except Exception as error:
-            opening, self._failure = self._opening, error
-            self.abort()
-            if not opening:  # else open() says so
-                raise
+            self._fail(error)
 
-    def _turn(self, step: Callable[[bool], int]) -> None:
+    def _turn(self) -> None:
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        found = step(self._stale)
+        self._turned(self._handle.step(self._stale))
+
+    def _turned(self, found: int) -> None:
         self._turns += 1
-        if found & NEWS_OF_WAITS:
+        if found & _NEWS_OF_WAITS:
             self._wait_anew()
-        if found & LEFT or (self._call_back and self._concerns_callbacks(found)):
+        if found & _LEFT or (self._called and self._concerns_callbacks(found)):
             self.go_on_soon()
         if found & _ARRIVED:
             self._wake_receiver()
         if self._waiters:
             self._wake_waiters()
+
+    def _fail(self, error: Exception) -> None:
+        opening, self._failure = self._opening, error
+        self.abort()
+        if not opening:  # else open() says so
+            raise error
 
     def _wait_anew(self) -> None:
         fd, wants, generation, due, again, concerns = self._handle.waits
@@ -214,7 +231,7 @@ class LoopDriver:
             self._unwatch()
         self._opening = False
         self._handle.abort()
-        self._turn(self._handle.step)
+        self._turn()
 
     def forget(self) -> None:
         """Break off the connection that nobody has any more. From any thread, and within any code."""
@@ -228,33 +245,41 @@ class LoopDriver:
 
     # -- calling back
 
-    def call_with(self, call_back: Callable[[bool], int], takes: bool) -> None:
-        """From now on have the loop's turns made by call_back(), as by the handle's ``serve``.
+    def call_for(self, connection: Called, takes: bool) -> None:
+        """From now on have the loop itself call the connection's callbacks, in no task's time.
 
-        That is in no task's time. It is called when something has arrived, or only at the end if it does not take that.
+        That is when something has arrived, or only at the end if they do not take that.
         """
-        self._call_back = call_back
+        self._called = weakref.ref(connection)
         self._takes = takes and self._handle.claim()
         self.go_on_soon()
 
-    def stop_calling(self) -> None:
-        """What was given to :meth:`call_with` is called no more."""
-        self._call_back = None
-
     def _serve(self) -> None:
         """A turn that the loop gives; with callbacks, at most one that calls them in a round of the loop."""
-        call_back = self._call_back
-        if not call_back or self._again:
+        connection = self._called() if self._called and not self._again else None
+        if connection is None:
             self.turn()
             return
         try:
-            self._try_turn(call_back)
+            self._call_back(connection)
+        except Exception as error:
+            self._fail(error)
         except BaseException:  # what a callback raised to end more than itself
             self._stale = True
             self.go_on_soon()
             raise
         if self.on_due:
             self.prove_later()
+
+    def _call_back(self, connection: Called) -> None:
+        if self._opening:
+            self._unwatch()
+        calls = connection._calls  # pyright: ignore[reportPrivateUsage]
+        found = self._handle.serve(connection, calls, self._stale)
+        if found & _NEWS_OF_WAITS and not found & _LEFT and self._handle.state == State.CLOSED:
+            self._called = None
+            connection._end()  # pyright: ignore[reportPrivateUsage]
+        self._turned(found)
 
     def _concerns_callbacks(self, found: int) -> bool:
         return found & _ARRIVED != 0 if self._takes else self._handle.state == State.CLOSED

@@ -17,7 +17,7 @@ from . import _core
 from ._callbacks import NO_CALLBACKS, Callbacks
 from ._checks import check_callback
 from ._data import DATA, PLAIN, UNFINISHED, Kind, async_fragments, control_payload, decode_as, fragment_kind, joined
-from ._driver import LEFT, NEWS_OF_WAITS, LoopDriver, OpeningDriver, breathe
+from ._driver import LoopDriver, OpeningDriver, breathe
 from ._handle import attempt_handle, keep_answer, new_handle
 from ._log import traced
 from ._look import BaseConnection
@@ -274,13 +274,7 @@ class AsyncConnection(BaseConnection):
             await self._opened(on_open)
         if not self._callbacks.any():
             return
-        reference, handle = weakref.ref(self), self._handle
-
-        def call_back(anew: bool) -> int:
-            connection = reference()
-            return connection._call_back(anew) if connection else handle.step(anew)
-
-        self._driver.call_with(call_back, self._callbacks.receive())
+        self._driver.call_for(self, self._callbacks.receive())
 
     async def _opened(self, on_open: Callable[[AsyncConnection], object]) -> None:
         try:
@@ -292,14 +286,6 @@ class AsyncConnection(BaseConnection):
         except BaseException:
             self.abort()
             raise
-
-    def _call_back(self, anew: bool) -> int:
-        """Make a turn that calls for a share of what is there."""
-        found = self._handle.serve(self, self._calls, anew)
-        if found & NEWS_OF_WAITS and not found & LEFT and self.state is State.CLOSED:
-            self._driver.stop_calling()
-            self._end()
-        return found
 
     # -- sending
 
