@@ -31,6 +31,7 @@ class Called(Protocol):
     @property
     def _calls(self) -> Calls:
         """Those for its messages."""
+        ...
 
     def _end(self) -> None:
         """Call those of the end."""
