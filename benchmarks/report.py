@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -63,7 +64,7 @@ def _page(run: Run) -> Iterator[str]:
     yield f"- {run.date}, {run.rounds} rounds of about {run.seconds:g} s each"
     yield "- figures are medians of the rounds, ± is half the distance between the quartiles"
     yield f"- {machine()}"
-    yield f"- Python {platform.python_version()}; {', '.join(_versions())}"
+    yield f"- Python {platform.python_version()}, {_optimised()}; {', '.join(_versions())}"
     yield "- rates are messages a second; CPU is the client's, in microseconds a message, all its threads"
     yield ""
     yield from _verdicts([judge(bar, run.results) for bar in BARS if bar.cell in run.results])
@@ -84,6 +85,12 @@ def machine() -> str:
         if line.startswith("model name"):
             model = line.partition(":")[2].strip()
     return f"{model or platform.machine()}, {os.cpu_count()} CPUs, Linux {platform.release()}"
+
+
+def _optimised() -> str:
+    """How the interpreter was configured, on which depends how long what is Python's takes."""
+    option = "--enable-optimizations"
+    return f"{'with' if option in (sysconfig.get_config_var('CONFIG_ARGS') or '') else 'without'} {option}"
 
 
 def _versions() -> Iterator[str]:
