@@ -40,6 +40,15 @@ class Run:
         return [growth for growth in GROWTHS if any(self.results.get(cell.key) for cell in growth.cells)]
 
 
+def read(folder: Path) -> dict[str, dict[str, Figure]]:
+    """The figures that were written into a folder, if any were."""
+    file = folder / "results.json"
+    if not file.exists():
+        return {}
+    cells = json.loads(file.read_text(encoding="utf-8"))
+    return {cell: {name: Figure(**figure) for name, figure in figures.items()} for cell, figures in cells.items()}
+
+
 def write(run: Run, folder: Path) -> None:
     """Write README.md, the charts and the figures into a folder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,14 @@ import argparse
 import datetime
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from . import build
+from .bars import Results
 from .players import BUILD, MODULES, ROOT, Floor, Player, PlayerError, Server, Worker
-from .report import Run, write
+from .report import Run, read, write
 from .rounds import Figure, measure
 from .works import ALL, QUICK, Cell
 
@@ -45,9 +46,11 @@ def _cpus() -> tuple[int, int]:
     return cpus[0], cpus[-1]
 
 
-def play(cells: Sequence[Cell], clients: Sequence[str], rounds: int, seconds: float) -> Iterator[Run]:
-    """Measure these cells; after each, all that was measured until then."""
-    results: dict[str, dict[str, Figure]] = {}
+def play(
+    cells: Sequence[Cell], clients: Sequence[str], rounds: int, seconds: float, others: Results | None = None
+) -> Iterator[Run]:
+    """Measure these cells; after each, all that was measured until then, and what was measured of others before."""
+    results: dict[str, Mapping[str, Figure]] = dict(others or {})
     notes: list[str] = []
     with table(clients, notes.append) as (server, players):
         for cell in cells:
@@ -63,7 +66,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="how often each client has its turn (9; quick: 3)")
     parser.add_argument("--seconds", type=float, help="how long one turn is (0.15; quick: 0.05)")
     parser.add_argument(
-        "--cells", default="", help="only cells whose names begin so, separated by commas: flood,echo-256"
+        "--cells",
+        default="",
+        help="only cells whose names begin so, separated by commas (flood,echo-256); the page keeps the others",
     )
     parser.add_argument("--clients", default="", help="only clients whose names begin so, besides the floor")
     parser.add_argument("--out", type=Path, help="where to write (docs/benchmarks; quick: build/bench/quick)")
@@ -74,7 +79,8 @@ def main() -> None:
     out = args.out or (BUILD / "quick" if args.quick else ROOT / "docs" / "benchmarks")
     build.build()
     build.certify()
-    for run in play(cells, args.clients.split(",") if args.clients else [], rounds, seconds):
+    clients = args.clients.split(",") if args.clients else []
+    for run in play(cells, clients, rounds, seconds, read(out) if args.cells else None):
         write(run, out)
     print(out / "README.md")
 

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import build
 from benchmarks.bars import BARS, Bar, Verdict, judge
 from benchmarks.players import MODULES
-from benchmarks.report import Run, write
+from benchmarks.report import Run, read, write
 from benchmarks.rounds import Figure
 from benchmarks.run import play
 from benchmarks.works import ALL, CELLS, QUICK, Cell
@@ -58,7 +58,9 @@ def test_page_says_what_was_measured(tmp_path: Path) -> None:
         "wsclient": Figure(199, 2, 0, 0, 9),
         "picows uvloop": Figure(50, 3, 0, 0, 9),
     }
+    assert not read(tmp_path)
     write(Run({"echo-256": figures}, 1, 0.1, "today", ["aiohttp: no answer"]), tmp_path)
+    assert read(tmp_path) == {"echo-256": figures}
     page = (tmp_path / "README.md").read_text()
     assert "| echo-256 | wsclient | CPU at most 2 µs above the floor | 1.00 µs | yes |" in page
     assert "| picows uvloop | 50 |" in page
