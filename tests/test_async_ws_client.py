@@ -91,7 +91,7 @@ async def test_connecting_twice(chat_server: ChatServer) -> None:
         assert isinstance(second, ConcurrencyError)
         assert not await client.connect()
         assert isinstance(client.last_error, InvalidState)
-        await ready(client)
+        await (await ready(client)).aclose()
         await client.disconnect()
         assert not await client.send_message("too late")
         assert isinstance(client.last_error, ConnectionClosed)
@@ -154,7 +154,7 @@ async def test_one_task_at_a_time_listens(chat_server: ChatServer) -> None:
             await anext(client.messages())
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        await ready(client)
+        await (await ready(client)).aclose()
 
 
 @pytest.mark.parametrize("name", ["aio", "AsyncConnection", "AsyncWSClient"])

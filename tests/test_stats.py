@@ -148,9 +148,9 @@ def test_the_counting_goes_on_across_connections(background: bool) -> None:
         peer.upgrade()
         assert read_message(peer) == b"one"
         peer.sock.sendall(frame(TEXT, b"first"))
+        assert looked.wait(DEADLINE)
 
     def second(peer: Peer) -> None:
-        assert looked.wait(DEADLINE)
         peer.upgrade()
         peer.sock.sendall(frame(TEXT, b"second"))
         end(peer)
