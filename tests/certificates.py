@@ -34,6 +34,12 @@ HERE = ("localhost", "127.0.0.1", "::1")
 PASSWORD = "open sesame"
 
 
+def skip_without_trustme() -> None:
+    """Skip the test where there is none for this Python."""
+    if trustme is None:
+        pytest.skip("there is no trustme for this Python")
+
+
 @dataclass(frozen=True)
 class Certificate:
     """PEM files: the certificate with its intermediates, and its key."""
@@ -51,8 +57,7 @@ class Certificates:
 
     @cached_property
     def _ca(self) -> trustme.CA:
-        if trustme is None:
-            pytest.skip("there is no trustme for this Python")
+        skip_without_trustme()
         return trustme.CA()
 
     @cached_property
@@ -141,6 +146,7 @@ class Certificates:
     @cached_property
     def self_signed(self) -> Certificate:
         """Signed by itself, with the right names."""
+        skip_without_trustme()
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]

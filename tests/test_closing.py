@@ -43,9 +43,9 @@ def bad(request: pytest.FixtureRequest, tls: ssl.SSLContext | None) -> Iterator[
 
 
 @pytest.fixture
-def connect(bad: Bad, certificates: Certificates) -> Callable[..., wsclient.Connection]:
+def connect(bad: Bad, tls: ssl.SSLContext | None, certificates: Certificates) -> Callable[..., wsclient.Connection]:
     """What connects to it."""
-    trusting = TLSOptions(ca_file=certificates.ca)
+    trusting = TLSOptions(ca_file=certificates.ca) if tls else None
     return lambda **options: wsclient.connect(bad.url, tls=trusting, proxy=None, compression=None, **options)
 
 
