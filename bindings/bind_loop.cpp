@@ -44,11 +44,11 @@ static bool has_left(const Client& client) {
     return (!client.undelivered.empty() || ws_conn_has_events(client.conn)) && !ws_conn_drops(client.conn);
 }
 
-// One read; what came is made into objects if it is `wanted`, else kept by the engine. Of what is wanted no more is
-// read while something is left: the engine would have to copy that. Deadlines are kept all the same.
-static void advance(Client& client, bool wanted) {
+// One read; what came is made into objects if it is wanted, else kept by the engine. Of what is wanted no more is read
+// while something is left: the engine would have to copy that. Deadlines are kept all the same. With the token.
+static void advance(Client& client) {
     int64_t now = wsNow();
-    bool any = false;
+    bool any = false, wanted = client.claimed;
     if (!wanted || !has_left(client) || ws_conn_next_deadline(client.conn) <= now) {
         any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
     }
@@ -189,7 +189,8 @@ static void report_or_raise(py::handle on_raise, py::handle connection) {
 // What is called for messages: lent, or the loop would keep alive what it refers to.
 struct Calls {
     Calls(py::handle of, py::handle given) : connection(of) {
-        if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 4) throw py::type_error("calls");
+        if (!PyTuple_Check(given.ptr()) || PyTuple_GET_SIZE(given.ptr()) != 4)
+            throw py::type_error("calls must be a tuple of four");
         on_message = PyTuple_GET_ITEM(given.ptr(), 0);
         on_messages = PyTuple_GET_ITEM(given.ptr(), 1);
         on_raise = PyTuple_GET_ITEM(given.ptr(), 2);
@@ -241,19 +242,18 @@ class Calling {
 // What it found.
 enum { ARRIVED = 1, NEWS = 2, LEFT = 4 };
 
+// With the token.
 static int find(Client& client, bool anew) {
-    Token token(client.conn, take_token(client));
-    if (!token) raise_error(client, WS_ERR_CONCURRENCY);
     Waits waits = look(client);
     bool news = anew || is_news(client, waits);
     if (news) client.waits = waits;
     return (!client.undelivered.empty() || client.closed() ? ARRIVED : 0) | (news ? NEWS : 0);
 }
 
-static void step(Client& client) {
-    Token token(client.conn, take_token(client));
-    if (!token) raise_error(client, WS_ERR_CONCURRENCY);
-    advance(client, client.claimed);
+static Token own(const Client& client) {
+    bool taken = take_token(client);
+    if (!taken) raise_error(client, WS_ERR_CONCURRENCY);
+    return Token(client.conn, taken);
 }
 
 struct Step {
@@ -263,7 +263,8 @@ struct Step {
     static constexpr const char* parameters[] = {"anew"};
     static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<1>& given) {
-        step(client);
+        Token token = own(client);
+        advance(client);
         return py::int_(find(client, optional_bool(given[0]).value_or(true)));
     }
 };
@@ -277,11 +278,14 @@ struct Serve {
     static py::object call(Client& client, const fastcall::Given<3>& given) {
         Calls calls(given[0], given[1]);
         bool left = false;
-        step(client);
+        Token before = own(client);
+        advance(client);
+        before.release();
         if (calls.any()) {
             Calling scope(client);
             left = call_back(client, calls);
         }
+        Token after = own(client);
         return py::int_(find(client, optional_bool(given[2]).value_or(true)) | (left ? LEFT : 0));
     }
 };
@@ -360,7 +364,7 @@ struct WriteOut : fastcall::Bare {
     static constexpr const char* doc = "write_out($self)\n--\n\nWrite what was offered without writing.";
     static py::object call(Client& client, const fastcall::Given<0>&) {
         ws_conn_flush(client.conn);
-        return py::bool_(wsConnQueued(client.conn) > 0);
+        return py::none();
     }
 };
 

@@ -16,8 +16,8 @@ export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 # options_page, stub; or another build of it than this one: wheel. demo and docs only start again what c_api and cli start.
 address_tests=(aio aio_callbacks aio_cancel aio_loop async_ws_client background bad_network c_api c_options cli closing
   compression connection drivers events exceptions fault_proxy fork frames free_threading handle http interrupted
-  keepalive keeper log options peers phases proxies queue quick reconnect reconnect_hooks reverse_proxies route second_opinion
-  secrets server server_tls started stats testing tls tls_stream ws_client)
+  keepalive keeper log options peers phases proxies queue quick reconnect reconnect_hooks reverse_proxies route
+  second_opinion secrets server server_tls started stats testing tls tls_stream ws_client)
 thread_tests=(aio aio_callbacks aio_cancel aio_loop async_ws_client background bad_network c_api c_options closing
   compression connection drivers events fork frames free_threading http interrupted keepalive keeper log peers phases
   proxies queue reconnect reconnect_hooks reverse_proxies route started stats tls tls_stream ws_client)

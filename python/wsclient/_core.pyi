@@ -265,8 +265,8 @@ class WSClient:
     ) -> tuple[int, int, int] | Literal[True] | None:
         """Have one fragment of a message accepted, as ``offer`` does; ``final`` ends it."""
 
-    def write_out(self) -> bool:
-        """Write what was offered without writing; whether some of it still waits."""
+    def write_out(self) -> None:
+        """Write what was offered without writing, as far as that goes."""
 
     def written(self, ticket: tuple[int, int, int]) -> bool:
         """Whether that is written; raises ``ConnectionClosed`` if it never will be."""

@@ -11,9 +11,10 @@ from .models import Data
 T = TypeVar("T")
 
 DATA: Final = (str, bytes, bytearray, memoryview)
+"""The types of a whole message, or of a fragment."""
+
 PLAIN: Final = frozenset((str, bytes))
 """What most messages are: isinstance takes long to find that something is not of its first type."""
-"""The types of a whole message, or of a fragment."""
 
 Kind: TypeAlias = type[str] | type[bytes]
 """What the fragments of a message are."""

@@ -13,10 +13,10 @@ from .exceptions import ConcurrencyError, ReceiveTimeoutError
 from .models import State
 
 A = TypeVar("A")
-Calls: TypeAlias = tuple[
-    Callable[..., object] | None, Callable[..., object] | None, Callable[..., object], int
-]  # of a handle's serve
 T = TypeVar("T")
+
+# What a handle's serve calls.
+Calls: TypeAlias = tuple[Callable[..., object] | None, Callable[..., object] | None, Callable[..., object], int]
 
 _READ, _WRITE = 1, 2
 _ARRIVED, _NEWS_OF_WAITS, _LEFT = 1, 2, 4  # of what a step finds
