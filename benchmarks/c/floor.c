@@ -97,7 +97,7 @@ static size_t read_messages(Stream* stream, uint8_t* buffer, size_t room, uint64
             count--;
             continue;
         }
-        memmove(buffer, buffer + at, have - at);
+        if (at) memmove(buffer, buffer + at, have - at);
         have -= at;
         at = 0;
         have += read_some(stream, buffer + have, room - have);

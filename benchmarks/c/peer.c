@@ -146,7 +146,7 @@ static int read_on(Peer* peer) {
     if (!peer->in_len) return 1;
     size_t room = need > SCRATCH ? need : SCRATCH;
     if (keeps) {
-        memmove(peer->in, peer->in + used, peer->in_len);
+        if (used) memmove(peer->in, peer->in + used, peer->in_len);
         grow(&peer->in, &peer->in_cap, room);
     } else {
         grow(&peer->in, &peer->in_cap, room);

@@ -193,6 +193,7 @@ static ws_turn stand_in(ws_io_entry* entry, int64_t now, bool* any) {
     wsConn* conn = entry->conn;
     bool more = step_on(entry, any);
     bool theirs = is_theirs(entry), full = !ws_conn_wants_bytes(conn);
+    if (!*any) give_back(conn);
     conn->quiet = false; /* that was long ago for who steps next */
     entry->tended = conn->tended;
     entry->deadline = now;

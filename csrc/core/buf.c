@@ -57,6 +57,11 @@ void ws_buf_consume(ws_buf* buf, size_t n) {
     if (buf->start == buf->end) buf->start = buf->end = 0;
 }
 
+void ws_buf_empty(ws_buf* buf) {
+    buf->start = buf->end = 0;
+    if (buf->cap > WS_BUF_KEPT) ws_buf_free(buf);
+}
+
 void ws_buf_fit(ws_buf* buf) {
     if (buf->end == 0) ws_buf_free(buf);
     uint8_t* data = buf->end < buf->cap ? realloc(buf->data, buf->end) : NULL;

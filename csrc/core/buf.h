@@ -38,6 +38,12 @@ int32_t ws_buf_append_text(ws_buf* buf, const char* text);
 /* Drop `n` bytes (at most what is there) from the start. */
 void ws_buf_consume(ws_buf* buf, size_t n);
 
+enum { WS_BUF_KEPT = 4 << 20 }; /* bytes that an empty buffer keeps at most */
+
+/* Drop all bytes. The memory stays for the next ones, unless it is more than WS_BUF_KEPT: to get a megabyte anew for
+ * each message costs more than to receive it. Whoever empties buffers so gives them back when nothing comes. */
+void ws_buf_empty(ws_buf* buf);
+
 /* Give back what is behind the end: nothing more will be appended soon. */
 void ws_buf_fit(ws_buf* buf);
 

@@ -30,8 +30,7 @@ static void drop_handed_out(ws_reader* reader) {
     reader->used = 0;
     if (!reader->message_out) return;
     reader->message_out = false;
-    if (reader->message.cap > WS_READ_SIZE) ws_buf_free(&reader->message);
-    reader->message.start = reader->message.end = 0;
+    ws_buf_empty(&reader->message);
 }
 
 static size_t smaller(uint64_t a, uint64_t b) {

@@ -53,8 +53,7 @@ static int32_t write_compressed(ws_writer* writer, uint8_t first, const void* da
     int32_t rc = ws_deflater_run(&writer->deflater, data, len, first & FIN, &writer->scratch);
     if (!rc) rc = write_frame(writer, first, ws_buf_head(&writer->scratch), ws_buf_len(&writer->scratch));
     if (rc) ws_deflater_reset(&writer->deflater); /* the other side will never see what it would refer to */
-    ws_buf_consume(&writer->scratch, ws_buf_len(&writer->scratch));
-    if (writer->scratch.cap > WS_READ_SIZE) ws_buf_free(&writer->scratch);
+    ws_buf_empty(&writer->scratch);
     return rc;
 }
 
@@ -146,5 +145,5 @@ void ws_writer_trim(ws_writer* writer) {
 
 void ws_writer_written(ws_writer* writer, size_t n) {
     ws_buf_consume(&writer->out, n);
-    if (ws_buf_len(&writer->out) == 0 && writer->out.cap > WS_READ_SIZE) ws_buf_free(&writer->out);
+    if (ws_buf_len(&writer->out) == 0) ws_buf_empty(&writer->out);
 }
