@@ -47,7 +47,7 @@ static std::vector<Item> take_items(Client& client, const Batch& batch, PyObject
     for (size_t i = 0; i < batch.count; i++) {
         const wsEvent& event = batch.events[i];
         try {
-            PyObject* message = is_message(event) ? to_python(event, std::nullopt).release().ptr() : nullptr;
+            PyObject* message = is_message(event) ? to_python(client, event, std::nullopt).release().ptr() : nullptr;
             items.push_back({event.type, message, event.received});
         } catch (py::error_already_set& error) { // there is no memory for it
             error.restore();

@@ -34,8 +34,8 @@ static void take_batch(Client& client) {
     size_t most = batch_size(client);
     while (client.undelivered.size() < most) {
         size_t count = unlocked_if_busy(client, [&] { return ws_conn_next(client.conn, events, most); });
-        if (count == 0) return;
-        client.undelivered.push_all(deliveries(events, count, std::nullopt));
+        if (count == 0) return make_place(client);
+        client.undelivered.push_all(deliveries(client, events, count, std::nullopt));
     }
 }
 

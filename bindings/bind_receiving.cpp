@@ -2,6 +2,7 @@
 #include "receiving.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "dispatcher.hpp"
 #include "fastcall.hpp"
@@ -42,7 +43,21 @@ class Receiving {
     bool held;
 };
 
-py::object to_python(const wsEvent& event, const std::optional<bool>& decode) {
+void make_place(Client& client) {
+    size_t length = client.ahead ? 0 : ws_conn_coming(client.conn); // on_open's handle goes before the connection
+    if (client.place && !ws_conn_placed(client.conn)) client.place = py::object();
+    PyObject* made = length ? PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(length)) : nullptr;
+    if (length && !made) PyErr_Clear(); // then the engine finds room for it, or fails for want of it
+    if (!made) return;
+    client.place = py::reinterpret_steal<py::object>(made);
+    ws_conn_place(client.conn, PyBytes_AS_STRING(made));
+}
+
+py::object to_python(Client& client, const wsEvent& event, const std::optional<bool>& decode) {
+    if (client.place && PyBytes_AS_STRING(client.place.ptr()) == event.data) {
+        py::object message = std::exchange(client.place, py::object());
+        return decode.value_or(false) ? py::object(message.attr("decode")()) : message;
+    }
     auto length = static_cast<Py_ssize_t>(event.length);
     PyObject* made = decode.value_or(event.type == WS_EVENT_TEXT) ? PyUnicode_DecodeUTF8(event.data, length, nullptr)
                                                                   : PyBytes_FromStringAndSize(event.data, length);
@@ -64,11 +79,12 @@ static bool pop(Client& client, const std::optional<bool>& decode, Delivery* out
     return true;
 }
 
-std::vector<Delivery> deliveries(const wsEvent* events, size_t count, const std::optional<bool>& decode) {
+std::vector<Delivery> deliveries(Client& client, const wsEvent* events, size_t count,
+                                 const std::optional<bool>& decode) {
     std::vector<Delivery> made;
     made.reserve(count);
     for (size_t i = 0; i < count; i++) {
-        if (is_message(events[i])) made.push_back({to_python(events[i], decode), events[i].received});
+        if (is_message(events[i])) made.push_back({to_python(client, events[i], decode), events[i].received});
     }
     return made;
 }
@@ -84,11 +100,12 @@ Found take_in(Client& client, const std::optional<bool>& decode) {
     Token token(client.conn, take_token(client));
     if (!token) return Found::nothing;
     while (size_t count = ws_conn_next(client.conn, events, most)) {
-        std::vector<Delivery> found = deliveries(events, count, as);
+        std::vector<Delivery> found = deliveries(client, events, count, as);
         if (found.empty()) continue;
         client.undelivered.push_all(std::move(found));
         return Found::message;
     }
+    make_place(client);
     return client.closed() ? Found::end : Found::nothing;
 }
 
@@ -161,10 +178,11 @@ Found take_all(Client& client, const py::list& messages, size_t most) {
     while (token && count && messages.size() < most) {
         count = ws_conn_next(client.conn, events, std::min<size_t>(most - messages.size(), BATCH));
         for (size_t i = 0; i < count; i++) {
-            if (is_message(events[i])) append(messages, to_python(events[i], std::nullopt));
+            if (is_message(events[i])) append(messages, to_python(client, events[i], std::nullopt));
         }
     }
     if (!messages.empty()) return Found::message;
+    if (token) make_place(client);
     return token && client.closed() ? Found::end : Found::nothing;
 }
 
@@ -213,7 +231,7 @@ static void deliver(Client& client) {
 // Take the GIL once for the whole batch: make the objects, let the engine go on, call.
 static void hand_over(Client& client, const Batch& batch) {
     py::gil_scoped_acquire gil;
-    client.undelivered.push_all(deliveries(batch.events, batch.count, std::nullopt));
+    client.undelivered.push_all(deliveries(client, batch.events, batch.count, std::nullopt));
     batch.release();
     deliver(client);
 }

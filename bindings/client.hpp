@@ -153,6 +153,7 @@ class Client {
     // The callables stay where the garbage collector can visit them; on_batch captures only this handle.
     Slot on_delivery, on_due, on_news; // what listen calls, and what is called when something is due or there are news
     Deliveries undelivered;            // left over when a callback ended listening by an exception
+    py::object place;                  // the bytes that a big message is received into; with the token
 
     // If callbacks are called by the dispatcher: what it needs, which stays as it is from then on.
     py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),

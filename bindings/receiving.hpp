@@ -17,10 +17,15 @@ inline bool is_message(const wsEvent& event) {
 }
 
 // A message as str or bytes: what it is, or what `decode` says.
-py::object to_python(const wsEvent& event, const std::optional<bool>& decode);
+py::object to_python(Client& client, const wsEvent& event, const std::optional<bool>& decode);
 
 // Messages that are objects, of these events.
-std::vector<Delivery> deliveries(const wsEvent* events, size_t count, const std::optional<bool>& decode);
+std::vector<Delivery> deliveries(Client& client, const wsEvent* events, size_t count,
+                                 const std::optional<bool>& decode);
+
+// Nothing more has arrived, but a big message may be on its way: it is received straight into its bytes. With the
+// token.
+void make_place(Client& client);
 
 // What a look at the connection found.
 enum class Found { nothing, message, end };

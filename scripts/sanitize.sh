@@ -14,12 +14,12 @@ export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 
 # In the Python files left out no native code of ours runs: architecture, certificates, codec, compliance, editor, models,
 # options_page, stub; or another build of it than this one: wheel. demo and docs only start again what c_api and cli start.
-address_tests=(aio aio_callbacks aio_cancel aio_loop async_ws_client background bad_network c_api c_options cli closing
-  compression connection drivers events exceptions fault_proxy fork frames free_threading handle http interrupted
+address_tests=(aio aio_callbacks aio_cancel aio_loop async_ws_client background bad_network big_messages c_api c_options
+  cli closing compression connection drivers events exceptions fault_proxy fork frames free_threading handle http interrupted
   keepalive keeper log options peers phases proxies queue quick reconnect reconnect_hooks reverse_proxies route
   second_opinion secrets server server_tls started stats testing tls tls_stream ws_client)
-thread_tests=(aio aio_callbacks aio_cancel aio_loop async_ws_client background bad_network c_api c_options closing
-  compression connection drivers events fork frames free_threading http interrupted keepalive keeper log peers phases
+thread_tests=(aio aio_callbacks aio_cancel aio_loop async_ws_client background bad_network big_messages c_api c_options
+  closing compression connection drivers events fork frames free_threading http interrupted keepalive keeper log peers phases
   proxies queue reconnect reconnect_hooks reverse_proxies route started stats tls tls_stream ws_client)
 quick_tests=(c_api compression connection tls_stream)
 # A program that links libwsclient.a here would have to be linked to the sanitizer, too; and the memory that a process has is

@@ -226,8 +226,8 @@ int main(int argc, char** argv) {
     f.room = f.size + HEAD_MAX > READ ? f.size + HEAD_MAX : READ;
     f.payload = malloc(f.size + 2);
     f.out = malloc(f.size + HEAD_MAX + WRITE + 64);
-    f.in = malloc(f.room);
-    if (!f.payload || !f.out || !f.in) die("malloc");
+    f.in = pages_new(f.room);
+    if (!f.payload || !f.out) die("malloc");
     memset(f.payload, 'x', f.size + 2);
     f.stream = open_stream(host, port, path);
     if (!strcmp(work, "echo")) echo(&f, f.count / 10 + 1);

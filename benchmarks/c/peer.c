@@ -7,13 +7,15 @@
 
 enum { SCRATCH = 256 * 1024, FLOOD_WRITE = 64 * 1024, TURN = 16 };
 
-static uint8_t scratch[SCRATCH]; /* there is one thread */
+static _Alignas(4096) uint8_t scratch[SCRATCH]; /* there is one thread; a page: see pages_new */
 
 static void grow(uint8_t** buffer, size_t* cap, size_t need) {
     if (need <= *cap) return;
+    uint8_t* grown = pages_new(need);
+    if (*cap) memcpy(grown, *buffer, *cap);
+    free(*buffer);
+    *buffer = grown;
     *cap = need;
-    *buffer = realloc(*buffer, need);
-    if (!*buffer) die("realloc");
 }
 
 static void watch(Peer* peer) {

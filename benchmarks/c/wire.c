@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+enum { PAGE = 4096 };
+
 static uint64_t big_endian(const uint8_t* data, int len) {
     uint64_t value = 0;
     for (int i = 0; i < len; i++)
@@ -49,6 +51,12 @@ void frame_mask(uint8_t* to, const uint8_t* from, size_t len, const uint8_t mask
     }
     for (; i < len; i++)
         to[i] = from[i] ^ mask[i & 3];
+}
+
+uint8_t* pages_new(size_t len) {
+    uint8_t* pages = aligned_alloc(PAGE, (len + PAGE - 1) / PAGE * PAGE);
+    if (!pages) die("aligned_alloc");
+    return pages;
 }
 
 static ssize_t tls_result(Stream* stream, int result) {

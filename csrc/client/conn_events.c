@@ -186,6 +186,18 @@ size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max) {
     return n;
 }
 
+size_t ws_conn_coming(const wsConn* conn) {
+    return !conn->ended && conn->protocol.phase == WS_PHASE_FRAMES ? ws_reader_coming(&conn->protocol.reader) : 0;
+}
+
+bool ws_conn_placed(const wsConn* conn) {
+    return conn->protocol.reader.placed;
+}
+
+void ws_conn_place(wsConn* conn, void* at) {
+    ws_reader_place(&conn->protocol.reader, at);
+}
+
 /* ---- what nobody asked for ---- */
 
 bool ws_conn_wants_bytes(const wsConn* conn) {

@@ -73,6 +73,16 @@ bool ws_conn_step(wsConn* conn, int64_t now, uint32_t budget);
  */
 size_t ws_conn_next(wsConn* conn, wsEvent* out, size_t max);
 
+/*
+ * How long the message is that is on its way, if it may be received into the caller's memory (a big binary one, see
+ * core/reader), else 0; and have it received there. The memory is lent: it must stay until the next call of
+ * ws_conn_next or ws_conn_step after the message was handed out, whose data then is `at`, or until wsConnFree. What
+ * goes through the queue is copied all the same. With the token held, after ws_conn_next has found nothing more.
+ */
+size_t ws_conn_coming(const wsConn* conn);
+void ws_conn_place(wsConn* conn, void* at);
+bool ws_conn_placed(const wsConn* conn); /* is memory lent? */
+
 /* Does it drop what is not asked for in time (WS_QUEUE_DROP_OLDEST)? Then who asks for more than he needs gets it old.
  */
 bool ws_conn_drops(const wsConn* conn);

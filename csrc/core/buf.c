@@ -5,7 +5,7 @@
 
 #include "core/error.h"
 
-enum { BUF_SMALLEST = 256 };
+enum { BUF_SMALLEST = 256, BUF_BIG = 128 * 1024, PAGE = 4096 };
 
 /* Slide the bytes to the front. */
 static void buf_compact(ws_buf* buf) {
@@ -22,6 +22,13 @@ static size_t buf_grown(size_t cap, size_t need) {
     return need > grown ? need : grown;
 }
 
+/* Big pieces start at a page. malloc's start 16 bytes behind one, and what a socket has at one, as a rule: to copy to
+ * just behind the source's place in its page takes some processors (Zen 3, Zen 4) three times as long. */
+static uint8_t* buf_new(size_t cap) {
+    if (cap < BUF_BIG || cap > SIZE_MAX - PAGE) return malloc(cap);
+    return aligned_alloc(PAGE, (cap + PAGE - 1) / PAGE * PAGE);
+}
+
 int32_t ws_buf_reserve(ws_buf* buf, size_t n) {
     if (ws_buf_room(buf) >= n) return WS_OK;
     size_t len = ws_buf_len(buf);
@@ -32,7 +39,7 @@ int32_t ws_buf_reserve(ws_buf* buf, size_t n) {
         return WS_OK;
     }
     size_t cap = buf_grown(buf->cap, len + n);
-    uint8_t* data = malloc(cap);
+    uint8_t* data = buf_new(cap);
     if (!data) return WS_ERR_MEMORY;
     if (len) memcpy(data, ws_buf_head(buf), len);
     free(buf->data);

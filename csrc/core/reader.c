@@ -5,6 +5,7 @@
 #include "core/mask.h"
 
 enum { FIN = 0x80 };           /* in the first byte of a frame */
+enum { CLAIM = 64 };           /* times what has come is what memory is made for on the word of a header */
 enum { LEND_DIRECTLY = 4096 }; /* payload bytes still to come from which on they are read into their final place */
 
 /* What a step of the receive path may say besides an error. */
@@ -18,7 +19,15 @@ void ws_reader_init(ws_reader* reader, bool expect_masked, const ws_limits* limi
     *reader = (ws_reader){.limits = limits, .expect_masked = expect_masked};
 }
 
+/* Nothing of the message is wanted any more: what is not ours is only let go of. */
+static void drop_message(ws_reader* reader) {
+    if (reader->placed) reader->message = (ws_buf){0};
+    reader->placed = false;
+    ws_buf_empty(&reader->message);
+}
+
 void ws_reader_free(ws_reader* reader) {
+    drop_message(reader);
     ws_buf_free(&reader->in);
     ws_buf_free(&reader->message);
     ws_inflater_free(&reader->inflater);
@@ -30,7 +39,7 @@ static void drop_handed_out(ws_reader* reader) {
     reader->used = 0;
     if (!reader->message_out) return;
     reader->message_out = false;
-    ws_buf_empty(&reader->message);
+    drop_message(reader);
 }
 
 static size_t smaller(uint64_t a, uint64_t b) {
@@ -61,6 +70,21 @@ int32_t ws_reader_prepare(ws_reader* reader, uint8_t** at, size_t* len) {
     *at = ws_buf_tail(&reader->in);
     *len = ws_buf_room(&reader->in);
     return WS_OK;
+}
+
+size_t ws_reader_coming(const ws_reader* reader) {
+    const ws_frame* frame = &reader->frame;
+    bool whole = reader->in_frame && frame->fin && frame->opcode == WS_OPCODE_BINARY;
+    if (!whole || !reader->gathering || reader->compressed || reader->placed || reader->done) return 0;
+    return frame->length / CLAIM <= ws_buf_len(&reader->message) ? (size_t)frame->length : 0;
+}
+
+void ws_reader_place(ws_reader* reader, uint8_t* at) {
+    size_t have = ws_buf_len(&reader->message);
+    memcpy(at, ws_buf_head(&reader->message), have);
+    ws_buf_free(&reader->message);
+    reader->message = (ws_buf){.data = at, .end = have, .cap = (size_t)reader->frame.length};
+    reader->placed = true;
 }
 
 void ws_reader_commit(ws_reader* reader, size_t n) {

@@ -3,7 +3,8 @@
  *
  * It lends the memory to read into: ws_reader_prepare says where, ws_reader_commit how much came, ws_reader_next hands
  * out what is complete. A small message is handed out where it lies in the receive buffer; a big or fragmented one is
- * gathered, and the bytes of a big frame are lent their final place. Text is validated as it arrives.
+ * gathered, and the bytes of a big frame are lent their final place, which may be the caller's. Text is validated as it
+ * arrives.
  */
 #ifndef WS_CORE_READER_H
 #define WS_CORE_READER_H
@@ -49,6 +50,7 @@ typedef struct ws_reader {
     bool in_frame;           /* the header has been read, the payload not wholly */
     bool gathering;          /* the current data frame goes to `message`, not in place */
     bool message_out;        /* `message` has been handed out and is to be emptied */
+    bool placed;             /* `message` lies in the caller's memory */
     uint8_t opcode;          /* of the message being received, 0 between messages */
     uint32_t fragments;      /* frames of it so far */
     uint64_t frames;         /* headers read; whoever counts them may set it back */
@@ -70,6 +72,16 @@ void ws_reader_free(ws_reader* reader);
 
 /* Lend a place for up to *len > 0 bytes. What ws_reader_next handed out is gone. 0 or WS_ERR_MEMORY. */
 int32_t ws_reader_prepare(ws_reader* reader, uint8_t** at, size_t* len);
+
+/*
+ * The payload's length, if the message that is on its way is a big binary one in one plain frame: then the caller may
+ * have it received into his own memory, of that length. 0: no such message, or it has its place, or so little of it
+ * has come that it is a mere claim.
+ */
+size_t ws_reader_coming(const ws_reader* reader);
+
+/* Receive it there. The memory is lent to the reader until the call after the one that hands the message out. */
+void ws_reader_place(ws_reader* reader, uint8_t* at);
 
 /* `n` bytes were put there. */
 void ws_reader_commit(ws_reader* reader, size_t n);

@@ -52,6 +52,28 @@ TEST(consuming_more_than_is_there_empties) {
     ws_buf_free(&buf);
 }
 
+TEST(an_emptied_buffer_keeps_its_memory_up_to_a_limit) {
+    ws_buf buf = {0};
+    assert_int_equal(ws_buf_reserve(&buf, WS_BUF_KEPT), WS_OK);
+    buf.end = WS_BUF_KEPT;
+    ws_buf_empty(&buf);
+    assert_int_equal(buf.end, 0);
+    assert_int_equal(buf.cap, WS_BUF_KEPT);
+    assert_int_equal(ws_buf_reserve(&buf, WS_BUF_KEPT + 1), WS_OK);
+    ws_buf_empty(&buf);
+    assert_int_equal(buf.cap, 0);
+}
+
+TEST(big_memory_starts_at_a_page) {
+    for (size_t size = 128 * 1024; size < 10000000; size = size * 3 + 1) {
+        ws_buf buf = {0};
+        assert_int_equal(ws_buf_reserve(&buf, size), WS_OK);
+        assert_int_equal((uintptr_t)buf.data % 4096, 0);
+        memset(buf.data, 1, buf.cap);
+        ws_buf_free(&buf);
+    }
+}
+
 TEST(an_emptied_buffer_has_all_its_room_again) {
     ws_buf buf = {0};
     put(&buf, "abc", 3);
@@ -205,6 +227,8 @@ int main(void) {
         cmocka_unit_test(append_text_leaves_the_nul_out),
         cmocka_unit_test(appending_nothing_needs_no_memory),
         cmocka_unit_test(consuming_more_than_is_there_empties),
+        cmocka_unit_test(an_emptied_buffer_keeps_its_memory_up_to_a_limit),
+        cmocka_unit_test(big_memory_starts_at_a_page),
         cmocka_unit_test(an_emptied_buffer_has_all_its_room_again),
         cmocka_unit_test(reserve_makes_room_behind_the_bytes),
         cmocka_unit_test(reserve_of_what_is_there_moves_nothing),

@@ -130,8 +130,8 @@ TEST(frames_not_written_yet_may_be_taken_back) {
     ws_writer_free(&writer);
 }
 
-TEST(a_big_buffer_is_given_back_when_all_is_written) {
-    static const uint8_t payload[100000];
+TEST(a_buffer_of_megabytes_is_given_back_when_all_is_written) {
+    static const uint8_t payload[WS_BUF_KEPT + 1];
     ws_writer writer;
     size_t len;
     ws_writer_init(&writer, NULL);
@@ -140,6 +140,23 @@ TEST(a_big_buffer_is_given_back_when_all_is_written) {
     ws_writer_written(&writer, len - 1);
     assert_true(writer.out.cap > 0);
     ws_writer_written(&writer, 1);
+    assert_int_equal(writer.out.cap, 0);
+    ws_writer_free(&writer);
+}
+
+TEST(a_smaller_one_is_kept_until_nothing_is_sent) {
+    static const uint8_t payload[100000];
+    ws_writer writer;
+    size_t len;
+    ws_writer_init(&writer, NULL);
+    ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload, WS_COMPRESS_AUTO);
+    ws_writer_output(&writer, &len);
+    const uint8_t* memory = writer.out.data;
+    ws_writer_written(&writer, len);
+    ws_writer_message(&writer, WS_OPCODE_BINARY, payload, sizeof payload, WS_COMPRESS_AUTO);
+    assert_ptr_equal(ws_writer_output(&writer, &len), memory);
+    ws_writer_written(&writer, len);
+    ws_writer_trim(&writer);
     assert_int_equal(writer.out.cap, 0);
     ws_writer_free(&writer);
 }
@@ -527,7 +544,8 @@ int main(void) {
         cmocka_unit_test(output_may_be_taken_in_portions),
         cmocka_unit_test(total_counts_what_was_ever_queued),
         cmocka_unit_test(frames_not_written_yet_may_be_taken_back),
-        cmocka_unit_test(a_big_buffer_is_given_back_when_all_is_written),
+        cmocka_unit_test(a_buffer_of_megabytes_is_given_back_when_all_is_written),
+        cmocka_unit_test(a_smaller_one_is_kept_until_nothing_is_sent),
         cmocka_unit_test(fragments_are_a_message_and_its_continuations),
         cmocka_unit_test(no_other_message_begins_inside_a_fragmented_one),
         cmocka_unit_test(control_frames_go_between_fragments),

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 /* The switches in the first byte. */
-enum { FROM_HEAD = 1, COMPRESSED = 2, AFRESH = 4, SMALL = 8, TRIM = 16, BIG = 32 };
+enum { FROM_HEAD = 1, COMPRESSED = 2, AFRESH = 4, SMALL = 8, TRIM = 16, BIG = 32, PLACE = 64 };
 
 /* More than a receive buffer: what BIG inserts behind the first bytes, where the payload of a frame may be. */
 enum { HEADERS = 24, INSERTED = 70000 };
 
-static const ws_limits roomy = {.max_size = 100000, .max_fragments = 64, .max_head = 8192};
+enum { MOST = 100000 };
+static const ws_limits roomy = {.max_size = MOST, .max_fragments = 64, .max_head = 8192};
 static const ws_limits narrow = {.max_size = 300, .max_fragments = 3, .max_head = 400};
 
 /* From single bytes to more than a receive buffer. */
@@ -38,6 +39,11 @@ static void start(ws_protocol* protocol, ws_role role, uint8_t switches) {
     }
 }
 
+static void place_big(ws_reader* reader) {
+    static uint8_t place[MOST];
+    if (ws_reader_coming(reader)) ws_reader_place(reader, place);
+}
+
 /* Feed it, in pieces if there is a seed, end it, and say what came of it: the events, and what would be written. */
 static ws_buf transcript(ws_role role, uint8_t switches, const ws_buf* stream, uint32_t seed) {
     ws_protocol protocol;
@@ -49,6 +55,7 @@ static ws_buf transcript(ws_role role, uint8_t switches, const ws_buf* stream, u
         size_t piece = seed ? next_piece(&seed) : left;
         if (piece > left) piece = left;
         receive(&protocol, ws_buf_head(stream) + at, piece, &story);
+        if (switches & PLACE && seed) place_big(&protocol.reader);
         if (switches & TRIM && seed) ws_reader_trim(&protocol.reader);
         at += piece;
     }
