@@ -14,7 +14,11 @@
 #include "net/tls_verify.h"
 
 enum { MAX_NAME = 255 }; /* bytes of a name (RFC 1035 2.3.4) */
-enum { RECORD = 16384 }; /* most bytes of a record (RFC 8446 5.1) */
+enum {
+    RECORD = 16384,        /* most bytes of a record (RFC 8446 5.1) */
+    OVERHEAD = 256,        /* more than a record adds (RFC 5246 6.2.3, RFC 8446 5.2) */
+    TOGETHER = 4 * RECORD, /* most bytes that are handed to the socket at once */
+};
 
 /* One TLS connection. OpenSSL must not read and write it at once: the mutex keeps the two apart. */
 typedef struct ws_tls {
@@ -153,17 +157,36 @@ static ssize_t tls_read(ws_transport* transport, uint8_t* to, size_t n) {
     return got;
 }
 
-/* A record is begun only when the one before is out: what OpenSSL has taken cannot be taken back. */
-static ssize_t write_some(ws_tls* tls, const uint8_t* from, size_t n) {
+static ssize_t write_record(ws_tls* tls, const uint8_t* from, size_t n) {
     size_t part = 0;
-    if (tls->error.code) return -EPROTO;
-    int failed = ws_tls_wire_flush(&tls->wire);
-    if (failed || n == 0) return failed;
     ERR_clear_error();
     int rc = SSL_write_ex(tls->ssl, from, n < RECORD ? n : RECORD, &part);
     ssize_t written = outcome(tls, rc, part);
-    if (tls->wire.write_error) return -tls->wire.write_error;
     return written == 0 ? -EPIPE : written; /* 0: the peer has ended the stream */
+}
+
+/* Records that leave together, if there is memory to put them together. */
+static ssize_t write_records(ws_tls* tls, const uint8_t* from, size_t n) {
+    size_t total = 0;
+    ssize_t written;
+    if (ws_buf_reserve(&tls->wire.unsent, n + TOGETHER / RECORD * OVERHEAD)) return write_record(tls, from, n);
+    tls->wire.corked = true;
+    do {
+        written = write_record(tls, from + total, n - total);
+        if (written > 0) total += (size_t)written;
+    } while (written > 0 && total < n);
+    tls->wire.corked = false;
+    ws_tls_wire_flush(&tls->wire);
+    return total ? (ssize_t)total : written;
+}
+
+/* Some records are begun only when those before are out: what OpenSSL has taken cannot be taken back. */
+static ssize_t write_some(ws_tls* tls, const uint8_t* from, size_t n) {
+    if (tls->error.code) return -EPROTO;
+    int failed = ws_tls_wire_flush(&tls->wire);
+    if (failed || n == 0) return failed;
+    ssize_t written = n <= RECORD ? write_record(tls, from, n) : write_records(tls, from, n < TOGETHER ? n : TOGETHER);
+    return tls->wire.write_error ? -tls->wire.write_error : written;
 }
 
 static ssize_t tls_write(ws_transport* transport, const uint8_t* from, size_t n) {

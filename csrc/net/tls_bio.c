@@ -44,13 +44,13 @@ int ws_tls_wire_flush(ws_tls_wire* wire) {
     return -wire->write_error;
 }
 
-/* Straight out as far as that goes; the rest is kept. */
+/* Straight out as far as that goes, unless more is to go with it; the rest is kept. */
 static int bio_write(BIO* bio, const char* from, size_t n, size_t* written) {
     ws_tls_wire* wire = BIO_get_data(bio);
     size_t sent = 0;
     BIO_clear_retry_flags(bio);
     *written = n;
-    while (sent < n && ws_buf_len(&wire->unsent) == 0 && !wire->write_error) {
+    while (sent < n && !wire->corked && ws_buf_len(&wire->unsent) == 0 && !wire->write_error) {
         ssize_t rc = wire->below.ops->write(&wire->below, (const uint8_t*)from + sent, n - sent);
         if (rc == -EAGAIN) break;
         if (rc < 0) broken(wire, (int)-rc);

@@ -17,6 +17,7 @@ typedef struct ws_tls_wire {
     int read_error;  /* of the last read, EAGAIN included; 0 if it was none */
     int write_error; /* nothing can be written any more: what still is goes nowhere */
     bool ended;      /* the stream below has ended */
+    bool corked;     /* what is written is kept, to be flushed with more */
 } ws_tls_wire;
 
 /* Have the connection use it. False without memory. The wire must live as long as that. */

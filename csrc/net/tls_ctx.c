@@ -9,6 +9,8 @@
 #include "net/tls_peer.h"
 #include "net/tls_verify.h"
 
+enum { READ_AHEAD = 65536 }; /* bytes of records that one read of the socket takes in; not kept while nothing comes */
+
 static int32_t fail(ws_error* error, const char* what, const char* which) {
     return ws_error_set(error, WS_ERR_TLS_OPTIONS, "%s%s: %s", what, which, ws_tls_reason(NULL));
 }
@@ -114,6 +116,7 @@ static SSL_CTX* new_ctx(const SSL_METHOD* method, ws_error* error) {
     SSL_CTX_set_mode(ctx,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ctx, 1);
+    SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
     return ctx;
 }
 

@@ -122,11 +122,44 @@ TEST(what_is_blocked_is_unsent) {
     tls_pair_free(&pair);
 }
 
-TEST(a_record_at_a_time_is_taken) {
+/* As few writes as that makes, but what is taken cannot be taken back: so much and no more. */
+TEST(a_few_records_go_out_together) {
     tls_pair pair;
-    static uint8_t bytes[50000];
+    static uint8_t bytes[100000];
     open_pair(&pair, WS_TLS_1_3);
-    assert_int_equal(pair.client.ops->write(&pair.client, bytes, sizeof bytes), 16384);
+    int before = pair.below_client.writes;
+    assert_int_equal(pair.client.ops->write(&pair.client, bytes, sizeof bytes), 65536);
+    assert_int_equal(pair.below_client.writes - before, 1);
+    assert_false(pair.client.ops->unsent(&pair.client));
+    assert_int_equal(pair.client.ops->write(&pair.client, bytes + 65536, sizeof bytes - 65536), sizeof bytes - 65536);
+    assert_int_equal(pair.below_client.writes - before, 2);
+    tls_pair_free(&pair);
+}
+
+TEST(records_that_are_blocked_together_are_unsent_together) {
+    tls_pair pair;
+    static uint8_t bytes[100000];
+    ws_buf got = {0};
+    open_pair(&pair, WS_TLS_1_3);
+    pair.below_client.capacity = 40000; /* in the third record */
+    assert_int_equal(pair.client.ops->write(&pair.client, bytes, sizeof bytes), 65536);
+    assert_true(pair.client.ops->unsent(&pair.client));
+    assert_int_equal(pair.client.ops->write(&pair.client, bytes, sizeof bytes), -EAGAIN);
+    tls_pair_drain(&pair.server, &got);
+    assert_int_equal(pair.client.ops->write(&pair.client, NULL, 0), 0);
+    assert_int_equal(tls_pair_drain(&pair.server, &got), -EAGAIN);
+    assert_int_equal(ws_buf_len(&got), 65536);
+    ws_buf_free(&got);
+    tls_pair_free(&pair);
+}
+
+TEST(a_socket_that_breaks_under_several_records_is_broken) {
+    tls_pair pair;
+    static uint8_t bytes[100000];
+    open_pair(&pair, WS_TLS_1_3);
+    pair.below_client.write_error = EPIPE;
+    assert_int_equal(pair.client.ops->write(&pair.client, bytes, sizeof bytes), -EPIPE);
+    assert_int_equal(pair.client.ops->write(&pair.client, bytes, 1), -EPIPE);
     tls_pair_free(&pair);
 }
 
@@ -380,7 +413,9 @@ int main(void) {
         cmocka_unit_test(split_and_blocked_at_every_byte),
         cmocka_unit_test(much_more_than_a_record),
         cmocka_unit_test(what_is_blocked_is_unsent),
-        cmocka_unit_test(a_record_at_a_time_is_taken),
+        cmocka_unit_test(a_few_records_go_out_together),
+        cmocka_unit_test(records_that_are_blocked_together_are_unsent_together),
+        cmocka_unit_test(a_socket_that_breaks_under_several_records_is_broken),
         cmocka_unit_test(what_is_inside_is_announced),
         cmocka_unit_test(an_error_behind_data_is_announced),
         cmocka_unit_test(a_goodbye_ends_one_direction),

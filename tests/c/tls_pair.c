@@ -35,6 +35,7 @@ static ssize_t end_write(ws_transport* transport, const uint8_t* from, size_t n)
     test_end* end = end_of(transport);
     size_t held = ws_buf_len(end->out);
     assert_false(end->shut || end->closed);
+    end->writes++;
     if (end->write_error) return -end->write_error;
     if (end->capacity && held + n > end->capacity) n = held < end->capacity ? end->capacity - held : 0;
     if (n) n = share(end->piece, &end->not_now_write, n);

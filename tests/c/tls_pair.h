@@ -12,6 +12,7 @@ typedef struct test_end {
     size_t piece;    /* bytes it takes or gives, then it says "not now" once; 0: all */
     size_t capacity; /* of what it sent and nobody has read; then it says "not now"; 0: any */
     int read_error, write_error;
+    int writes;                       /* how many were asked for */
     bool not_now_read, not_now_write; /* the next is refused */
     bool shut, closed, reset;         /* what was asked of it */
     const bool* ended;                /* the other end's `shut` */
