@@ -4,7 +4,7 @@
 #include <zlib.h>
 
 enum {
-    LEVEL = 6,
+    LEVEL = 5,        /* a few hundredths more bytes than 6, for an eighth less time */
     MEMORY_LEVEL = 5, /* 24 KiB with 12 bits of window, where zlib's default is 256 KiB */
     MOST_AT_ONCE = 1 << 30,
     SLACK = 64, /* beyond zlib's bound: the flush behind the data */
