@@ -15,6 +15,8 @@ static ws_ticket engine_ticket(const Ticket& ticket) {
 
 // ---- stepping
 
+enum { MUCH = 32768 }; // bytes, of one read
+
 // Call the engine, without the GIL if the step before was a long one: then this is likely to be one, too.
 template <class Call> static auto unlocked_if_busy(const Client& client, Call call) {
     if (!client.busy) return call();
@@ -44,15 +46,25 @@ static bool has_left(const Client& client) {
     return (!client.undelivered.empty() || ws_conn_has_events(client.conn)) && !ws_conn_drops(client.conn);
 }
 
-// One read; what came is made into objects if it is wanted, else kept by the engine. Of what is wanted no more is read
-// while something is left: the engine would have to copy that. Deadlines are kept all the same. With the token.
+// One read, and objects of what came if it is wanted. True if it brought so much that another will, too.
+static bool read_once(Client& client, int64_t now, bool* any) {
+    uint64_t before = ws_conn_bytes_received(client.conn);
+    *any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
+    if (client.claimed) take_batch(client);
+    return ws_conn_bytes_received(client.conn) - before >= MUCH;
+}
+
+// A read, and where much is wanted and comes a second one: else the loop's own work takes as long as ours. What is not
+// wanted the engine keeps. Of what is wanted no more is read while something is left: it would have to copy that.
+// Deadlines are kept all the same. With the token.
 static void advance(Client& client) {
     int64_t now = wsNow();
-    bool any = false, wanted = client.claimed;
-    if (!wanted || !has_left(client) || ws_conn_next_deadline(client.conn) <= now) {
-        any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 1); });
+    bool any = false, wanted = client.claimed, left = wanted && has_left(client);
+    if (left) take_batch(client);
+    if (!left || ws_conn_next_deadline(client.conn) <= now) {
+        bool more = read_once(client, now, &any);
+        if (more && wanted && client.undelivered.size() < batch_size(client)) read_once(client, now, &any);
     }
-    if (wanted) take_batch(client);
     while (any && !(wanted && has_left(client))) {
         any = unlocked_if_busy(client, [&] { return ws_conn_step(client.conn, now, 0); });
     }
