@@ -110,7 +110,9 @@ def _judge_against(bar: Bar, ours: Figure, others: Mapping[str, Figure], floor: 
         return Verdict(bar, excess, "floor")
     other = min(others, key=lambda name: others[name].cpu)
     beyond = others[other].cpu - floor.cpu
-    return Verdict(bar, excess / beyond if beyond > 0 else None, other)
+    if beyond > 0:
+        return Verdict(bar, excess / beyond, other)
+    return Verdict(bar, 0.0 if excess <= 0 else None, other)  # neither is above the floor, or only we are
 
 
 def _judge_growth(bar: Bar, results: Results) -> Verdict:
@@ -175,7 +177,8 @@ def _send() -> Iterator[Bar]:
 
 def _more() -> Iterator[Bar]:
     for cell in ("inflate-1024", "deflate-1024"):
-        yield Bar("5 Compression", cell, "wsclient", "rate", 2.0, PEER)
+        for ours in ("wsclient", "wsclient many"):
+            yield Bar("5 Compression", cell, ours, "rate", 2.0, PEER)
     for loop in LOOPS:
         for peer in (f"picows {loop}", f"picows {loop} structs"):
             yield Bar("6 Typed", "typed-64", "wsclient", "rate", 1.1, peer)

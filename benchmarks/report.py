@@ -40,13 +40,16 @@ class Run:
         return [growth for growth in GROWTHS if any(self.results.get(cell.key) for cell in growth.cells)]
 
 
-def read(folder: Path) -> dict[str, dict[str, Figure]]:
-    """The figures that were written into a folder, if any were."""
+def read(folder: Path) -> tuple[dict[str, dict[str, Figure]], list[str]]:
+    """The figures that were written into a folder, if any were, and what went wrong."""
     file = folder / "results.json"
     if not file.exists():
-        return {}
-    cells = json.loads(file.read_text(encoding="utf-8"))
-    return {cell: {name: Figure(**figure) for name, figure in figures.items()} for cell, figures in cells.items()}
+        return {}, []
+    saved = json.loads(file.read_text(encoding="utf-8"))
+    results = {
+        cell: {name: Figure(**figure) for name, figure in figures.items()} for cell, figures in saved["cells"].items()
+    }
+    return results, saved["notes"]
 
 
 def write(run: Run, folder: Path) -> None:
@@ -62,7 +65,8 @@ def write(run: Run, folder: Path) -> None:
     results = {
         cell: {name: asdict(figure) for name, figure in figures.items()} for cell, figures in run.results.items()
     }
-    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    saved = {"cells": results, "notes": sorted(set(run.notes))}
+    (folder / "results.json").write_text(json.dumps(saved, indent=1) + "\n", encoding="utf-8")
 
 
 def _page(run: Run) -> Iterator[str]:

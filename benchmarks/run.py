@@ -47,11 +47,16 @@ def _cpus() -> tuple[int, int]:
 
 
 def play(
-    cells: Sequence[Cell], clients: Sequence[str], rounds: int, seconds: float, others: Results | None = None
+    cells: Sequence[Cell],
+    clients: Sequence[str],
+    rounds: int,
+    seconds: float,
+    before: tuple[Results, Sequence[str]] = ({}, ()),
 ) -> Iterator[Run]:
     """Measure these cells; after each, all that was measured until then, and what was measured of others before."""
-    results: dict[str, Mapping[str, Figure]] = dict(others or {})
-    notes: list[str] = []
+    results: dict[str, Mapping[str, Figure]] = dict(before[0])
+    anew = tuple(f"{cell.key}: " for cell in cells)
+    notes = [note for note in before[1] if not note.startswith(anew)]
     with table(clients, notes.append) as (server, players):
         for cell in cells:
             print(cell.title, file=sys.stderr, flush=True)
@@ -80,7 +85,7 @@ def main() -> None:
     build.build()
     build.certify()
     clients = args.clients.split(",") if args.clients else []
-    for run in play(cells, clients, rounds, seconds, read(out) if args.cells else None):
+    for run in play(cells, clients, rounds, seconds, read(out) if args.cells else ({}, ())):
         write(run, out)
     print(out / "README.md")
 

@@ -58,9 +58,9 @@ def test_page_says_what_was_measured(tmp_path: Path) -> None:
         "wsclient": Figure(199, 2, 0, 0, 9),
         "picows uvloop": Figure(50, 3, 0, 0, 9),
     }
-    assert not read(tmp_path)
+    assert read(tmp_path) == ({}, [])
     write(Run({"echo-256": figures}, 1, 0.1, "today", ["aiohttp: no answer"]), tmp_path)
-    assert read(tmp_path) == {"echo-256": figures}
+    assert read(tmp_path) == ({"echo-256": figures}, ["aiohttp: no answer"])
     page = (tmp_path / "README.md").read_text()
     assert "| echo-256 | wsclient | CPU at most 2 µs above the floor | 1.00 µs | yes |" in page
     assert "| picows uvloop | 50 |" in page
@@ -118,6 +118,13 @@ def test_bars_are_judged_by_the_best_other() -> None:
     assert judge(Bar("", "echo-256", "wsclient", "rate", 1.0), results) == Verdict(
         Bar("", "echo-256", "wsclient", "rate", 1.0)
     )
+
+
+def test_who_is_not_above_the_floor_is_not_above_a_part_of_anybodys_excess() -> None:
+    bar = Bar("", "echo-1000000", "wsclient", "excess", 0.5, "best peer")
+    others = {"floor": Figure(1, 5, 0, 0, 9), "a": Figure(1, 5, 0, 0, 9)}
+    assert judge(bar, {bar.cell: {**others, "wsclient": Figure(1, 4, 0, 0, 9)}}).met is True
+    assert judge(bar, {bar.cell: {**others, "wsclient": Figure(1, 6, 0, 0, 9)}}).met is None
 
 
 def test_names_in_the_bars_are_those_of_cells_and_clients() -> None:
