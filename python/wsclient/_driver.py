@@ -92,21 +92,36 @@ class LoopDriver:
         except Exception as error:
             self._fail(error)
 
-    def _turn(self) -> None:
+    def _turn(self, connection: Called | None = None) -> None:
+        """A step; of a connection that is given with the calls of its callbacks. Most find nothing to tell."""
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
-        self._turned(self._handle.step(self._stale))
-
-    def _turned(self, found: int) -> None:
+        if connection is None:
+            found = self._handle.step(self._stale)
+        else:
+            calls = connection._calls  # pyright: ignore[reportPrivateUsage]
+            found = self._handle.serve(connection, calls, self._stale)
         self._turns += 1
+        if found:
+            self._heed(found, connection)
+        if self._waiters:
+            self._wake_waiters()
+
+    def _heed(self, found: int, connection: Called | None) -> None:
+        if (
+            connection is not None
+            and found & _NEWS_OF_WAITS
+            and not found & _LEFT
+            and self._handle.state == State.CLOSED
+        ):
+            self._called = None
+            connection._end()  # pyright: ignore[reportPrivateUsage]
         if found & _NEWS_OF_WAITS:
             self._wait_anew()
         if found & _LEFT or (self._called and self._concerns_callbacks(found)):
             self.go_on_soon()
         if found & _ARRIVED:
             self._wake_receiver()
-        if self._waiters:
-            self._wake_waiters()
 
     def _fail(self, error: Exception) -> None:
         opening, self._failure = self._opening, error
@@ -258,29 +273,16 @@ class LoopDriver:
     def _serve(self) -> None:
         """A turn that the loop gives; with callbacks, at most one that calls them in a round of the loop."""
         connection = self._called() if self._called and not self._again else None
-        if connection is None:
-            self.turn()
-            return
         try:
-            self._call_back(connection)
+            self._turn(connection)
         except Exception as error:
             self._fail(error)
         except BaseException:  # what a callback raised to end more than itself
             self._stale = True
             self.go_on_soon()
             raise
-        if self.on_due:
+        if connection is not None and self.on_due:
             self.prove_later()
-
-    def _call_back(self, connection: Called) -> None:
-        if self._opening:
-            self._unwatch()
-        calls = connection._calls  # pyright: ignore[reportPrivateUsage]
-        found = self._handle.serve(connection, calls, self._stale)
-        if found & _NEWS_OF_WAITS and not found & _LEFT and self._handle.state == State.CLOSED:
-            self._called = None
-            connection._end()  # pyright: ignore[reportPrivateUsage]
-        self._turned(found)
 
     def _concerns_callbacks(self, found: int) -> bool:
         return found & _ARRIVED != 0 if self._takes else self._handle.state == State.CLOSED
