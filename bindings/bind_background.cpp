@@ -20,7 +20,7 @@ enum { MUCH = 32 };                        // messages at a turn with which the 
 // Is somebody called for what arrives? If not, it waits.
 static bool is_heard(const Background& background) {
     const Client& client = *background.client;
-    return background.shared ? client.on_delivery.filled() : static_cast<bool>(client.on_batch);
+    return background.shared ? client.on_delivery.filled() : client.callbacks != nullptr;
 }
 
 // callable(connection, argument), or without the argument if that is NULL. Takes the reference to it.
@@ -28,7 +28,7 @@ static void call(Client& client, const py::object& callable, PyObject* connectio
     if (callable.is_none()) {
         Py_XDECREF(argument);
     } else if (!call_with(callable.ptr(), connection, argument)) {
-        report(client.on_raise, connection);
+        report(client.callbacks->on_raise, connection);
     }
 }
 
@@ -51,7 +51,7 @@ static std::vector<Item> take_items(Client& client, const Batch& batch, PyObject
             items.push_back({event.type, message, event.received});
         } catch (py::error_already_set& error) { // there is no memory for it
             error.restore();
-            report(client.on_raise, connection);
+            report(client.callbacks->on_raise, connection);
         }
     }
     return items;
@@ -100,7 +100,7 @@ static void call_as_listen(Client& client, PyObject* connection, const Item& ite
         size_t count = 2 | PY_VECTORCALL_ARGUMENTS_OFFSET;
         result = PyObject_Vectorcall(callable, arguments + 1, count, nullptr);
     }
-    if (!result) report(client.on_raise, connection);
+    if (!result) report(client.callbacks->on_raise, connection);
     Py_XDECREF(result);
     Py_DECREF(callable);
     Py_XDECREF(arguments[2]);
@@ -110,12 +110,12 @@ static void call_as_listen(Client& client, PyObject* connection, const Item& ite
 static void call_for_messages(Client& client, const std::vector<Item>& items, size_t* at, PyObject* connection) {
     if (client.background()->shared) {
         call_as_listen(client, connection, items[(*at)++]);
-    } else if (client.on_messages.is_none()) {
-        call(client, client.on_message, connection, items[(*at)++].message);
+    } else if (client.callbacks->on_messages.is_none()) {
+        call(client, client.callbacks->on_message, connection, items[(*at)++].message);
     } else if (PyObject* list = take_list(items, at)) {
-        call(client, client.on_messages, connection, list);
+        call(client, client.callbacks->on_messages, connection, list);
     } else {
-        report(client.on_raise, connection);
+        report(client.callbacks->on_raise, connection);
     }
 }
 
@@ -126,7 +126,7 @@ static void leave_dispatcher(Background& background) {
 }
 
 static void end_with_close(Client& client, PyObject* connection) {
-    call(client, client.on_close, connection, nullptr);
+    call(client, client.callbacks->on_close, connection, nullptr);
     leave_dispatcher(*client.background());
     ws_inline_wake(client.conn); // who waits for the last callback
 }
@@ -142,7 +142,7 @@ static void hand_out_items(Client& client, const std::vector<Item>& items, PyObj
             call_for_messages(client, items, &at, connection);
         } else {
             wsEventType type = items[at++].type;
-            if (type == WS_EVENT_OPEN) call(client, client.on_open, connection, nullptr);
+            if (type == WS_EVENT_OPEN) call(client, client.callbacks->on_open, connection, nullptr);
             if (type == WS_EVENT_CLOSED) end_with_close(client, connection);
         }
     }
@@ -164,8 +164,8 @@ static void await_token(const Client& client) {
 }
 
 static size_t most_at_once(const Client& client) {
-    size_t most = client.on_messages.is_none() ? batch_size(client) : size_t{TURN_MESSAGES};
-    return std::min(client.max_queue, most);
+    size_t most = client.callbacks->on_messages.is_none() ? batch_size(client) : size_t{TURN_MESSAGES};
+    return std::min(client.callbacks->max_queue, most);
 }
 
 // The next events, read here if this `reads` and there are none. With the token.
@@ -185,7 +185,7 @@ static size_t serve_batch(Client& client, bool reads) {
         Token token(client.conn);
         if (token) {
             size_t count = next_events(client, reads, events);
-            if (count) client.on_batch(Batch{events, count, [&token] { token.release(); }});
+            if (count) client.callbacks->on_batch(Batch{events, count, [&token] { token.release(); }});
             return count;
         }
         await_token(client);
@@ -345,17 +345,25 @@ static void drive(Client& client, const py::object& connection) {
     add_to_thread(client, on_due, client.background());
 }
 
+// Those that all have. What was there stays where it is: it may be in use.
+static Callbacks& prepare_callbacks(Client& client, const py::object& on_close, const py::object& on_raise,
+                                    size_t max_queue) {
+    if (!client.callbacks) client.callbacks = std::make_unique<Callbacks>();
+    client.callbacks->on_close = on_close;
+    client.callbacks->on_raise = on_raise;
+    client.callbacks->max_queue = max_queue;
+    client.callbacks->on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
+    return *client.callbacks;
+}
+
 static void dispatch(Client& client, const py::object& connection, const py::object& on_message,
                      const py::object& on_messages, const py::object& on_open, const py::object& on_close,
                      const py::object& on_raise, size_t max_queue) {
     if (client.receiving.exchange(true)) raise_error(client, WS_ERR_CONCURRENCY, "another call is receiving");
-    client.on_message = on_message;
-    client.on_messages = on_messages;
-    client.on_open = on_open;
-    client.on_close = on_close;
-    client.on_raise = on_raise;
-    client.max_queue = max_queue;
-    client.on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
+    Callbacks& callbacks = prepare_callbacks(client, on_close, on_raise, max_queue);
+    callbacks.on_message = on_message;
+    callbacks.on_messages = on_messages;
+    callbacks.on_open = on_open;
     enter_background(client, connection, false);
     add_to_thread(client, on_events, client.background());
 }
@@ -364,10 +372,7 @@ static void dispatch(Client& client, const py::object& connection, const py::obj
 static void listen_aside(const py::object& self, const py::object& on_close, const py::object& on_raise,
                          size_t max_queue) {
     auto& client = self.cast<Client&>();
-    client.on_close = on_close;
-    client.on_raise = on_raise;
-    client.max_queue = max_queue;
-    client.on_batch = [&client](const Batch& batch) { hand_out(client, batch); };
+    prepare_callbacks(client, on_close, on_raise, max_queue);
     enter_background(client, self, true);
     try {
         add_to_thread(client, on_events, client.background());

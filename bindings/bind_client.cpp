@@ -2,6 +2,7 @@
 #include "binding.hpp"
 
 #include <memory>
+#include <utility>
 
 #include "options.hpp"
 
@@ -32,7 +33,7 @@ static int traverse(PyObject* self, visitproc visit, void* arg) {
     Client* client = made(self);
     if (!client) return 0;
     for (py::object* object : client->fixed()) {
-        Py_VISIT(object->ptr());
+        if (object) Py_VISIT(object->ptr());
     }
     Py_VISIT(client->on_delivery.visited());
     Py_VISIT(client->on_due.visited());
@@ -44,8 +45,7 @@ static int clear(PyObject* self) {
     Client* client = made(self);
     if (!client) return 0;
     for (py::object* object : client->fixed()) {
-        py::object dropped = std::move(*object);
-        *object = py::none();
+        if (object) py::object dropped = std::exchange(*object, py::none());
     }
     client->on_delivery.exchange(py::none());
     client->on_due.exchange(py::none());

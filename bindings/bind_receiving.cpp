@@ -15,8 +15,8 @@ static bool takes_turns(const Client& client) {
 [[noreturn]] static void raise_taken(const Client& client) {
     if (client.closed()) raise_end(client); // after a fork the other thread is the parent's
     raise_error(client, WS_ERR_CONCURRENCY,
-                client.background() && client.on_batch ? "the messages of this connection go to its callbacks"
-                                                       : "another call is receiving on this connection");
+                client.background() && client.callbacks ? "the messages of this connection go to its callbacks"
+                                                        : "another call is receiving on this connection");
 }
 
 // One thread at a time may receive. The dispatcher is waited for where it takes turns: in vain, this is false.

@@ -93,6 +93,12 @@ Client::Client(const py::object& of)
     : conn(of.cast<Client&>().conn), url(of.cast<Client&>().url), timeouts(of.cast<Client&>().timeouts), ahead(true),
       lender(of) {}
 
+std::array<py::object*, 6> Client::fixed() {
+    if (!callbacks) return {&lender};
+    Callbacks& of = *callbacks;
+    return {&lender, &of.on_message, &of.on_messages, &of.on_open, &of.on_close, &of.on_raise};
+}
+
 Client::~Client() {
     if (ahead) return;
     leave_background(*this);

@@ -123,6 +123,14 @@ struct Waits {
     bool again = false;      // another step has something to do right away
 };
 
+// What the dispatcher calls. Most connections have none.
+struct Callbacks {
+    py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
+               on_raise = py::none();
+    std::function<void(const Batch&)> on_batch;
+    size_t max_queue = 0; // so many messages at a time
+};
+
 class Client {
   public:
     Client(wsConn* engine, const std::string& url_text, const Timeouts& given);
@@ -155,12 +163,9 @@ class Client {
     Deliveries undelivered;            // left over when a callback ended listening by an exception
     py::object place;                  // the bytes that a big message is received into; with the token
 
-    // If callbacks are called by the dispatcher: what it needs, which stays as it is from then on.
-    py::object on_message = py::none(), on_messages = py::none(), on_open = py::none(), on_close = py::none(),
-               on_raise = py::none(), lender = py::none();
-    std::array<py::object*, 6> fixed() { return {&on_message, &on_messages, &on_open, &on_close, &on_raise, &lender}; }
-    std::function<void(const Batch&)> on_batch;
-    size_t max_queue = 0; // so many messages at a time
+    py::object lender = py::none();
+    std::unique_ptr<Callbacks> callbacks; // if the dispatcher calls any; from then on as they are
+    std::array<py::object*, 6> fixed();   // those of both; NULL: there is none
     std::shared_ptr<Background> own_background;
     Background* background() const { return driven_by.load(std::memory_order_acquire); } // NULL: not, or not yet
     std::atomic<Background*> driven_by{nullptr};

@@ -52,47 +52,47 @@ struct wsConn {
     ws_mutex mutex;
     atomic_int state;       /* wsState; changed under the mutex */
     atomic_int waiting;     /* how many waiters there are */
+    atomic_int due;         /* WS_DUE_...: for whom it concerns */
     atomic_bool wanted;     /* a waiter found the token taken */
     atomic_bool missed;     /* the I/O thread did */
     atomic_bool driven;     /* by the I/O thread: of `io`, for who has no mutex */
     atomic_bool relieved;   /* another thread steps it for the I/O thread */
     atomic_bool keeping;    /* the I/O thread takes the token, or has it, to stand in for the callers */
+    bool watched;           /* by somebody who wants news; set before the first step */
+    bool torn;              /* a child's copy of what another thread was changing: not to be freed */
     _Atomic int64_t tended; /* when it was stepped last, ms */
     uint64_t id;            /* no other connection of the process has it */
-    atomic_int due;         /* WS_DUE_...: for whom it concerns */
-    bool watched;           /* by somebody who wants news; set before the first step */
     ws_trace* trace;        /* of frames, NULL: nobody looks at them; likewise */
     ws_session* session;    /* NULL: it does not reconnect */
     ws_fork_listener forks;
-    bool torn;             /* a child's copy of what another thread was changing: not to be freed */
     _Atomic uint64_t news; /* goes up with all that somebody may wait for; no two connections share a number */
 
     /* -- guarded by the token -- */
     bool started;            /* the first step was made, and with it the opening begun */
+    bool refused;            /* the answer is no upgrade: what is awaited is its body */
+    bool unparsed;           /* bytes were read that `next` has not looked at */
+    bool quiet;              /* the last read took less than there was room for: another would find nothing */
+    bool ended;              /* nothing more will be read from the socket */
+    bool close_pending;      /* WS_EVENT_CLOSED is still to be handed out */
+    bool stirred;            /* something happened since the token was taken: waiters must look anew */
     const ws_request* asked; /* settings', or where a redirect has led, or with the session's headers */
     ws_opening* opening;     /* NULL: nothing is being dialled */
     int64_t upgrade_began;   /* ns */
     ws_redirects* redirects; /* NULL: there was none */
-    bool refused;            /* the answer is no upgrade: what is awaited is its body */
     ws_inbox inbox;
-    double read_time;   /* of the last read, seconds since the epoch */
-    bool unparsed;      /* bytes were read that `next` has not looked at */
-    bool quiet;         /* the last read took less than there was room for: another would find nothing */
-    bool ended;         /* nothing more will be read from the socket */
-    bool close_pending; /* WS_EVENT_CLOSED is still to be handed out */
+    double read_time; /* of the last read, seconds since the epoch */
     ws_keepalive keepalive;
-    bool stirred; /* something happened since the token was taken: waiters must look anew */
 
     /* -- guarded by the mutex -- */
     ws_transport transport;
-    uint32_t generation; /* of the transport's descriptor */
-    int64_t posted;      /* ns; when a message that could be gathered with others came last */
-    bool keep_socket;    /* when it ends, the transport is not closed but kept here */
-    ws_transport kept;
+    uint32_t generation;    /* of the transport's descriptor */
+    bool keep_socket;       /* when it ends, the transport is not closed but kept ... */
     bool write_broken;      /* the system refuses to write: what is queued is lost ... */
-    ws_error write_failure; /* ... and why: what counts until the reader finds the end */
-    atomic_bool aborted;    /* break off at the next step */
     bool lingering;         /* both sides are done talking: waiting only for the peer to end the stream */
+    atomic_bool aborted;    /* break off at the next step */
+    ws_transport kept;      /* ... here */
+    ws_error write_failure; /* ... and why: what counts until the reader finds the end */
+    int64_t posted;         /* ns; when a message that could be gathered with others came last */
     int64_t deadline;       /* of opening, closing or lingering, ms; INT64_MAX: none */
     ws_pings pings;
     ws_ending ending;

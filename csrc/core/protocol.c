@@ -24,8 +24,7 @@ void ws_protocol_free(ws_protocol* protocol) {
     ws_reader_free(&protocol->reader);
     ws_writer_free(&protocol->writer);
     ws_buf_free(&protocol->head);
-    ws_buf_free(&protocol->body);
-    ws_buf_free(&protocol->extension);
+    ws_buf_free(protocol->server ? &protocol->extension : &protocol->body);
     ws_error_clear(&protocol->error);
 }
 

@@ -45,11 +45,14 @@ typedef struct ws_protocol {
     bool server;
     ws_phase phase;
     ws_limits limits;
-    ws_error error;    /* of the receiving half; from WS_PHASE_BODY on it is WS_ERR_STATUS */
-    size_t scanned;    /* how far the search for the head's end has come */
-    size_t interim;    /* client: bytes of the heads before the one that counts (RFC 9110 15.2) */
-    ws_buf head;       /* the other side's head, kept for who wants to look at it */
-    ws_buf body;       /* client: of a refused upgrade, its first WS_BODY_MAX bytes */
+    ws_error error; /* of the receiving half; from WS_PHASE_BODY on it is WS_ERR_STATUS */
+    size_t scanned; /* how far the search for the head's end has come */
+    size_t interim; /* client: bytes of the heads before the one that counts (RFC 9110 15.2) */
+    ws_buf head;    /* the other side's head, kept for who wants to look at it */
+    union {
+        ws_buf body;      /* client: of a refused upgrade, its first WS_BODY_MAX bytes */
+        ws_buf extension; /* server: the header line that answers the offer */
+    };
     ws_http_body rest; /* where in the body it stands */
     char key[WS_KEY_SIZE + 1];
     int status;                      /* server: what to refuse with */
@@ -59,7 +62,6 @@ typedef struct ws_protocol {
     bool offers_deflate; /* permessage-deflate may be agreed on, within `deflate` */
     bool deflates;       /* it was agreed on, and `deflate` is how */
     ws_deflate_terms deflate;
-    ws_buf extension; /* server: the header line that answers the offer */
     ws_reader reader;
     ws_writer writer;
 } ws_protocol;

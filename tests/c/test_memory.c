@@ -19,6 +19,8 @@ void* __real_malloc(size_t n);
 void* __wrap_malloc(size_t n);
 void* __real_calloc(size_t n, size_t size);
 void* __wrap_calloc(size_t n, size_t size);
+void* __real_aligned_alloc(size_t alignment, size_t n);
+void* __wrap_aligned_alloc(size_t alignment, size_t n);
 int __real_deflateInit2_(z_stream* stream, int level, int method, int window_bits, int memory_level, int strategy,
                          const char* version, int size);
 int __wrap_deflateInit2_(z_stream* stream, int level, int method, int window_bits, int memory_level, int strategy,
@@ -32,6 +34,10 @@ void* __wrap_malloc(size_t n) {
 
 void* __wrap_calloc(size_t n, size_t size) {
     return fails() ? NULL : __real_calloc(n, size);
+}
+
+void* __wrap_aligned_alloc(size_t alignment, size_t n) {
+    return fails() ? NULL : __real_aligned_alloc(alignment, n);
 }
 
 static void* allocate_for_zlib(void* opaque, unsigned n, unsigned size) {
