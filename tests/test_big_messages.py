@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+import tracemalloc
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -17,6 +19,7 @@ from series_server import SeriesServer
 SIZES = [65535, 65536, 65537, 70000, 200_000, 1_000_000, 5_000_000]
 BIG = Random(1).randbytes(300_000)
 HALF = 150_000
+FIRST, REST = frame(BINARY, BIG)[:HALF], frame(BINARY, BIG)[HALF:]
 WIDE: dict[str, Any] = {"max_size": 2**24, "compression": None}
 
 
@@ -30,7 +33,7 @@ def test_they_come_back_as_they_went(driver: str, node_echo: Echo) -> None:
         came = []
         for message in sent:
             driven.call("send", message)
-            came.append(driven.call("recv"))
+            came.append(driven.call("recv", timeout=10))
         assert came == sent
 
 
@@ -42,7 +45,7 @@ def test_many_at_once(driver: str, node_echo: Echo) -> None:
             driven.call("send", message)
         came: list[bytes] = []
         while len(came) < len(sent):
-            came += driven.call("recv_many")
+            came += driven.call("recv_many", timeout=10)
         assert came == sent
 
 
@@ -74,7 +77,7 @@ class Halves:
 
     def __call__(self, peer: Peer) -> None:
         peer.upgrade()
-        peer.sock.sendall(frame(BINARY, BIG)[:HALF])
+        peer.sock.sendall(FIRST)
         assert self.go.wait(10)
         peer.sock.sendall(self.rest)
         if self.stays:
@@ -88,9 +91,32 @@ def take_half(driven: Driven, verb: str = "recv") -> None:
             driven.call(verb, timeout=0.05)
 
 
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """What Python allocates is counted."""
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+@pytest.mark.usefixtures("traced")
+@pytest.mark.parametrize("driver", ["inline", "asyncio"])
+def test_the_rest_comes_into_the_bytes_that_are_handed_out(driver: str) -> None:
+    """They are there, for all of it, when half of it is."""
+    serve = Halves(REST)
+    with RawServer(serve) as server, Driven(driver, server.url) as driven:
+        before, _ = tracemalloc.get_traced_memory()
+        take_half(driven)
+        half, _ = tracemalloc.get_traced_memory()
+        serve.go.set()
+        message = driven.call("recv", timeout=10)
+        assert half - before > len(BIG)
+        assert message == BIG
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_recv_that_gave_up_in_the_midst_loses_nothing(driver: str) -> None:
-    serve = Halves(frame(BINARY, BIG)[HALF:] + frame(TEXT, b"next"))
+    serve = Halves(REST + frame(TEXT, b"next"))
     with RawServer(serve) as server, Driven(driver, server.url) as driven:
         take_half(driven)
         serve.go.set()
@@ -101,7 +127,7 @@ def test_a_recv_that_gave_up_in_the_midst_loses_nothing(driver: str) -> None:
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_who_was_busy_while_the_rest_came_gets_it(driver: str) -> None:
     """The keeper finished what had begun in the program's own memory, and went on."""
-    serve = Halves(frame(BINARY, BIG)[HALF:] + frame(PING) + frame(BINARY, BIG[::-1]))
+    serve = Halves(REST + frame(PING) + frame(BINARY, BIG[::-1]))
     with RawServer(serve) as server, Driven(driver, server.url) as driven:
         take_half(driven)
         serve.go.set()
@@ -112,7 +138,7 @@ def test_who_was_busy_while_the_rest_came_gets_it(driver: str) -> None:
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_recv_many_that_gave_up_loses_nothing(driver: str) -> None:
-    serve = Halves(frame(BINARY, BIG)[HALF:])
+    serve = Halves(REST)
     with RawServer(serve) as server, Driven(driver, server.url) as driven:
         take_half(driven, "recv_many")
         serve.go.set()
@@ -131,7 +157,7 @@ def test_they_are_what_the_caller_wants(driver: str, decode: bool) -> None:
 
     with RawServer(serve) as server, Driven(driver, server.url) as driven:
         for _ in range(2):
-            assert driven.call("recv", decode=decode) == (text if decode else text.encode())
+            assert driven.call("recv", timeout=10, decode=decode) == (text if decode else text.encode())
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -143,15 +169,15 @@ def test_bytes_that_are_no_text_stay_for_who_asks_for_bytes(driver: str) -> None
 
     with RawServer(serve) as server, Driven(driver, server.url) as driven:
         with pytest.raises(UnicodeDecodeError):
-            driven.call("recv", decode=True)
-        assert driven.call("recv") == "next"
+            driven.call("recv", timeout=10, decode=True)
+        assert driven.call("recv", timeout=10) == "next"
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_connection_lost_in_the_midst_is_lost(driver: str) -> None:
     def serve(peer: Peer) -> None:
         peer.upgrade()
-        peer.sock.sendall(frame(BINARY, BIG)[:HALF])
+        peer.sock.sendall(FIRST)
 
     with RawServer(serve) as server, Driven(driver, server.url) as driven:
         for _ in range(2):
