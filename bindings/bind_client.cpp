@@ -45,7 +45,8 @@ static int clear(PyObject* self) {
     Client* client = made(self);
     if (!client) return 0;
     for (py::object* object : client->fixed()) {
-        if (object) py::object dropped = std::exchange(*object, py::none());
+        if (!object) continue;
+        py::object dropped = std::exchange(*object, py::none());
     }
     client->on_delivery.exchange(py::none());
     client->on_due.exchange(py::none());

@@ -144,6 +144,9 @@ void ws_conn_watch_forks(wsConn* conn);
 /* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */
 bool ws_conn_write_out(wsConn* conn);
 
+/* ws_conn_give_back by who holds the token. (conn_step.c) */
+void ws_conn_trim(wsConn* conn);
+
 /* Bytes that are not with the system yet; those inside the transport count as 1. With the mutex held. */
 size_t ws_conn_unsent(wsConn* conn);
 

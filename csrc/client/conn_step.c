@@ -253,12 +253,16 @@ void ws_conn_release(wsConn* conn) {
     if (atomic_load(&conn->missed) && atomic_exchange(&conn->missed, false)) call_driver(conn);
 }
 
-void ws_conn_give_back(wsConn* conn) {
-    if (!ws_conn_take(conn)) return;
+void ws_conn_trim(wsConn* conn) {
     ws_reader_trim(&conn->protocol.reader);
     ws_conn_lock(conn);
     ws_writer_trim(&conn->protocol.writer);
     ws_conn_unlock(conn);
+}
+
+void ws_conn_give_back(wsConn* conn) {
+    if (!ws_conn_take(conn)) return;
+    ws_conn_trim(conn);
     ws_conn_release(conn);
 }
 

@@ -86,20 +86,13 @@ static bool step_on(ws_io_entry* entry, bool* any) {
 
 /* ---- a driven connection's turn ---- */
 
-static void give_back(wsConn* conn) {
-    ws_reader_trim(&conn->protocol.reader);
-    ws_conn_lock(conn);
-    ws_writer_trim(&conn->protocol.writer);
-    ws_conn_unlock(conn);
-}
-
 /* When to come again. */
 static void set_deadline(ws_io_entry* entry, bool any) {
     int64_t now = ws_sys_now();
     if (any) {
         entry->idle_at = (now + IDLE + IDLE_COARSE) / IDLE_COARSE * IDLE_COARSE;
     } else if (now >= entry->idle_at) {
-        give_back(entry->conn);
+        ws_conn_trim(entry->conn);
         entry->idle_at = INT64_MAX;
     }
     int64_t due = ws_conn_next_deadline(entry->conn);
@@ -193,7 +186,7 @@ static ws_turn stand_in(ws_io_entry* entry, int64_t now, bool* any) {
     wsConn* conn = entry->conn;
     bool more = step_on(entry, any);
     bool theirs = is_theirs(entry), full = !ws_conn_wants_bytes(conn);
-    if (!*any) give_back(conn);
+    if (!*any) ws_conn_trim(conn);
     conn->quiet = false; /* that was long ago for who steps next */
     entry->tended = conn->tended;
     entry->deadline = now;
