@@ -17,8 +17,9 @@ import pytest
 from certificates import Certificates, server_context, tls_echo
 from conftest import Echo
 from loops import on_each_loop
+from own_process import descriptors_at_rest, open_descriptors
 from proxies import tinyproxy
-from raw_server import CLOSE, DEADLINE, PING, TEXT, Peer, RawServer, close_frame, frame, open_descriptors
+from raw_server import CLOSE, DEADLINE, PING, TEXT, Peer, RawServer, close_frame, frame
 from wsclient import State, TLSOptions, aio
 
 At = Callable[[asyncio.Task[Any], Any], None]
@@ -322,7 +323,7 @@ async def test_a_connect_that_is_cancelled_in_any_phase_leaves_nothing(
         if way == "proxy":
             options = {"proxy": f"http://127.0.0.1:{servers.enter_context(tinyproxy()).port}"}
         await (await aio.connect(url, **options)).close()
-        before, n, more = open_descriptors(), 0, True
+        before, n, more = descriptors_at_rest(), 0, True
         while more:
             n += 1
 
@@ -350,7 +351,7 @@ async def test_a_connect_that_is_cancelled_while_the_server_is_silent_leaves_not
         gone.set()
 
     with RawServer(serve) as server:
-        before = open_descriptors()
+        before = descriptors_at_rest()
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(connected(server.url), 0.1)
         assert await asyncio.get_running_loop().run_in_executor(None, gone.wait, DEADLINE)

@@ -16,8 +16,9 @@ import pytest
 from certificates import Certificates, server_context, tls_echo
 from conftest import Echo
 from loops import LOOPS, on_each_loop, run
+from own_process import descriptors_at_rest, open_descriptors
 from proxies import tinyproxy
-from raw_server import CLOSE, DEADLINE, TEXT, Peer, RawServer, close_frame, frame, open_descriptors, unused_port
+from raw_server import CLOSE, DEADLINE, TEXT, Peer, RawServer, close_frame, frame, unused_port
 from test_bad_network import bytes_in_use
 from wsclient import ConnectError, ConnectionClosed, InvalidHandshake, OpenTimeoutError, State, TLSOptions, aio
 from wsclient.testing import ChatServer, Fault, FaultProxy
@@ -271,7 +272,7 @@ def test_a_loop_that_watches_no_descriptors_says_so(websockets_echo: Echo, unabl
         return loop
 
     async def connect() -> None:
-        before = open_descriptors()
+        before = descriptors_at_rest()
         with pytest.raises(NotImplementedError):
             await aio.connect(websockets_echo.url.replace("127.0.0.1", host))
         while open_descriptors() > before:  # the look-up's own, when its thread has ended
@@ -469,7 +470,7 @@ async def test_the_network_breaks_at_every_byte_of_an_opening(chat_server: ChatS
     with FaultProxy("127.0.0.1", chat_server.port) as network:
         (await aio.connect(network.url())).abort()
         needed = {"to_server": network.bytes_to_server, "to_client": network.bytes_to_client}
-    before = open_descriptors()
+    before = descriptors_at_rest()
 
     async def fail(direction: Direction, after: int) -> None:
         with (

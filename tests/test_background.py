@@ -23,6 +23,7 @@ import pytest
 import wsclient
 from certificates import Certificates, server_context, tls_echo
 from conftest import Echo, wait_until
+from own_process import descriptors_at_rest, open_descriptors, threads
 from raw_server import (
     BINARY,
     CLOSE,
@@ -34,7 +35,6 @@ from raw_server import (
     RawServer,
     close_frame,
     frame,
-    open_descriptors,
     unused_port,
 )
 from wsclient import (
@@ -62,17 +62,6 @@ def server(
     else:
         with tls_echo(server_context(certificates.server)) as echo:
             yield echo.url, {"tls": TLSOptions(ca_file=certificates.ca)}
-
-
-def threads() -> Counter[str]:
-    """The names of the engine's threads in this process."""
-    names = Counter[str]()
-    for task in Path("/proc/self/task").iterdir():
-        try:
-            names[(task / "comm").read_text().strip()] += 1
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has just ended
-    return Counter({name: count for name, count in names.items() if name.startswith("wsclient-")})
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +184,7 @@ def test_two_threads_may_not_receive(websockets_echo: Echo) -> None:
 
 
 def test_many_connections_share_one_thread(websockets_echo: Echo) -> None:
-    before = open_descriptors()
+    before = descriptors_at_rest()
     with ExitStack() as stack:
         connections = [stack.enter_context(wsclient.connect(websockets_echo.url, background=True)) for _ in range(200)]
         wait_until(lambda: threads() == {"wsclient-io": 1})

@@ -24,9 +24,9 @@ import wsclient
 from certificates import Certificates
 from conftest import PEERS, Echo, Program, wait_until
 from loops import on_each_loop
-from raw_server import TEXT, Peer, RawServer, close_frame, frame, open_descriptors
+from own_process import descriptors_at_rest, open_descriptors, threads
+from raw_server import TEXT, Peer, RawServer, close_frame, frame
 from series_server import SeriesServer
-from test_background import threads
 from wsclient import (
     AsyncConnection,
     CloseInfo,
@@ -365,19 +365,19 @@ async def test_a_peer_that_is_gone_while_the_loop_was_busy_is_noticed() -> None:
 
 @on_each_loop
 async def test_the_connections_of_a_loop_share_one_descriptor(websockets_echo: Echo) -> None:
-    before = open_descriptors()
+    before = descriptors_at_rest()
     first = await aio.connect(websockets_echo.url)
     beside = open_descriptors() - before - 1  # the loop's, and those of the engine's thread
     others = [await aio.connect(websockets_echo.url) for _ in range(10)]
     assert open_descriptors() == before + 11 + beside
     for connection in (first, *others):
         connection.abort()
-    assert open_descriptors() == before
+    assert descriptors_at_rest() == before
 
 
 @pytest.mark.parametrize("end", ["stopped", "closed"])
 def test_nobody_keeps_what_is_forgotten_with_its_loop(websockets_echo: Echo, end: str) -> None:
-    before = open_descriptors()
+    before = descriptors_at_rest()
     loop = asyncio.new_event_loop()
     connection = loop.run_until_complete(open_later(websockets_echo.url))
     wait_until(lambda: threads() == {"wsclient-io": 1})
@@ -395,7 +395,7 @@ def test_nobody_keeps_what_is_forgotten_with_its_loop(websockets_echo: Echo, end
 
 
 def test_a_loop_that_is_forgotten_with_its_connections_is_collected(websockets_echo: Echo) -> None:
-    before = open_descriptors()
+    before = descriptors_at_rest()
 
     async def leave_waiting(url: str) -> weakref.ref[asyncio.AbstractEventLoop]:
         connection = await aio.connect(url)

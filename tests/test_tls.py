@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import wsclient
 from certificates import PASSWORD, Certificate, Certificates, TlsEcho, server_context, tls_echo
-from raw_server import DEADLINE, open_descriptors, unused_port
+from own_process import descriptors_at_rest, open_descriptors
+from raw_server import DEADLINE, unused_port
 from wsclient import CertificateError, ConnectError, TLSError, TLSOptions, TLSOptionsError, WSClient
 
 OLD, NEW = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -650,7 +651,7 @@ def test_no_descriptor_is_left(certificates: Certificates, server: TlsEcho, tmp_
 
     once()  # what is opened once and kept
     server.join()
-    before = open_descriptors()
+    before = descriptors_at_rest()
     for _ in range(8):
         once()
     server.join()

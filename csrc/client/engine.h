@@ -111,10 +111,11 @@ bool ws_inline_take(wsConn* conn);
 
 /*
  * Have the I/O thread drive the connection from now on, open or not yet begun: it steps it and keeps what arrives;
- * ws_inline_turn then only waits. The thread starts with its first connection and ends with its last; a closed one is
- * let go of. Unless NULL, on_events(arg) is called on it, without lock and token, each time that something waits for
- * ws_conn_next. It must not block; what it may do is all of this header but wait, and ws_io_stop. 0; WS_ERR_STATE: it
- * is driven already; WS_ERR_MEMORY; WS_ERR_SYSTEM: no thread or descriptor to be had.
+ * ws_inline_turn then only waits. The thread starts with its first connection and ends half a second after its last at
+ * the latest, or before a fork; a closed one is let go of. Unless NULL, on_events(arg) is called on it, without lock
+ * and token, each time that something waits for ws_conn_next. It must not block; what it may do is all of this header
+ * but wait, and ws_io_stop. 0; WS_ERR_STATE: it is driven already; WS_ERR_MEMORY; WS_ERR_SYSTEM: no thread or
+ * descriptor to be had.
  */
 int32_t ws_io_add(wsConn* conn, void (*on_events)(void* arg), void* arg);
 

@@ -1,4 +1,7 @@
 /*
+ * The thread lingers after its last connection, since another one often follows: to start and end a thread for each
+ * costs more than the opening.
+ *
  * Locks, in the order in which they are taken: a connection's token, its mutex, the mutex of `io`, under which nothing
  * is locked and nobody is called. `serving` says which connection the thread is at: who takes one away waits until it
  * is another, so that the thread holds no lock while it works. Entries are freed by the thread alone, where no event
@@ -17,7 +20,11 @@
 #include "net/tls_context.h"
 #include "net/wake.h"
 
-enum { EVENTS = 256 };
+enum {
+    EVENTS = 256,
+    LINGER = 100, /* ms without a connection until the thread ends, */
+    LATE = 400    /* or that much later, if it need not be woken for it */
+};
 
 typedef enum io_state { NOT_STARTED, RUNNING, ENDED /* and to be joined */ } io_state;
 
@@ -30,13 +37,14 @@ static struct {
     ws_thread thread;
     ws_poll* set;
     intptr_t wake;
-    bool woken; /* wake is readable */
+    int64_t sleeps_until; /* ms; 0: it is awake, or has been woken */
     ws_io_entry* all;
     ws_io_entry* dead;         /* removed, to be freed */
     ws_io_entry *first, *last; /* the line of those to be stepped */
     size_t length;             /* of the line */
     ws_io_entry* serving;
-    int64_t earliest; /* no entry's deadline is before; the thread's */
+    int64_t earliest; /* no entry's deadline is before */
+    int64_t ends_at;  /* once there is no connection */
 } io = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local bool on_io_thread;
@@ -74,17 +82,23 @@ static ws_io_entry* pop_line(void) {
     return entry;
 }
 
-static void wake_thread(void) {
-    if (io.state == RUNNING && !io.woken && !on_io_thread) {
-        io.woken = true;
+/* Unless it comes by itself until then. */
+static void wake_thread(int64_t latest) {
+    if (io.state == RUNNING && io.sleeps_until > latest) {
+        io.sleeps_until = 0;
         ws_wake_signal(io.wake);
     }
+}
+
+/* When to have done what nobody waits for. */
+static int64_t soon(void) {
+    return ws_sys_now() + LINGER + LATE;
 }
 
 void ws_io_call(ws_io_entry* entry) {
     lock_io();
     line_up(entry);
-    wake_thread();
+    wake_thread(entry->kept ? soon() : 0);
     unlock_io();
 }
 
@@ -94,6 +108,7 @@ static void link_entry(ws_io_entry* entry) {
     entry->next = io.all;
     if (io.all) io.all->previous = entry;
     io.all = entry;
+    ws_cond_wake_all(&io.changed);
 }
 
 /* From among all to the dead. */
@@ -104,6 +119,7 @@ static void bury(ws_io_entry* entry) {
     if (io.all == entry) io.all = entry->next;
     entry->next = io.dead;
     io.dead = entry;
+    if (!io.all) io.ends_at = ws_sys_now() + LINGER;
     ws_cond_wake_all(&io.changed);
 }
 
@@ -119,6 +135,10 @@ static void free_dead(void) {
             free(entry);
         }
     }
+}
+
+static void expect(const ws_io_entry* entry) {
+    if (entry->deadline < io.earliest) io.earliest = entry->deadline;
 }
 
 /* ---- begun and ended turns ---- */
@@ -161,7 +181,7 @@ static void serve_line(size_t length) {
         unlock_io();
         ws_turn turn = ws_io_turn(entry);
         lock_io();
-        if (entry->deadline < io.earliest) io.earliest = entry->deadline;
+        expect(entry);
         if (turn == WS_TURN_AGAIN) line_up(entry);
         if (turn == WS_TURN_ENDED && !entry->removed) { /* removed on this thread, the connection may be gone */
             unlock_io();
@@ -191,8 +211,10 @@ static void line_up_due(int64_t now) {
 /* How long to poll; -1: for ever. With io.mutex. */
 static int64_t poll_time(void) {
     int64_t now = ws_sys_now();
-    if (io.first || io.earliest <= now) return 0;
-    return io.earliest == INT64_MAX ? -1 : io.earliest - now;
+    int64_t until = io.all ? io.earliest : io.ends_at;
+    if (io.first || until <= now) return 0;
+    io.sleeps_until = until;
+    return until == INT64_MAX ? -1 : until - now;
 }
 
 /* Poll, and line up what is ready. How many stand in the line. */
@@ -200,12 +222,12 @@ static size_t wait_for_work(int64_t timeout) {
     ws_poll_event events[EVENTS];
     int n = ws_poll_wait(io.set, events, EVENTS, timeout);
     lock_io();
+    io.sleeps_until = 0;
     for (int i = 0; i < n; i++) {
         if (events[i].tag) {
             line_up(events[i].tag);
         } else {
             ws_wake_clear(io.wake);
-            io.woken = false;
         }
     }
     line_up_due(ws_sys_now());
@@ -239,12 +261,17 @@ static void tear_down(void) {
     ws_cond_wake_all(&io.changed);
 }
 
+/* With io.mutex. */
+static bool is_wanted(void) {
+    return !io.stopping && (io.all || ws_sys_now() < io.ends_at);
+}
+
 static void* run(void* unused) {
     (void)unused;
     on_io_thread = true;
     ws_thread_name("wsclient-io");
     lock_io();
-    while (io.all && !io.stopping) {
+    while (is_wanted()) {
         free_dead();
         int64_t timeout = poll_time();
         unlock_io();
@@ -261,7 +288,7 @@ static void* run(void* unused) {
 static int32_t start_thread(void) {
     io.wake = ws_wake_new();
     io.set = ws_poll_new();
-    io.woken = false;
+    io.sleeps_until = 0;
     io.earliest = INT64_MAX;
     io.stopping = false;
     bool ready = io.wake >= 0 && io.set && ws_poll_add(io.set, io.wake, WS_POLL_READ, NULL) == 0 &&
@@ -286,9 +313,20 @@ static void join_ended(void) {
 
 /* ---- fork ---- */
 
+/* Who forks without a connection shall not be told that there is another thread. With io.mutex. */
+static void end_lingering(void) {
+    io.ends_at = 0;
+    if (!io.all) wake_thread(0);
+    while (!io.all && io.state == RUNNING) {
+        ws_cond_wait(&io.changed, &io.mutex);
+    }
+    join_ended();
+}
+
 /* No fork while the thread is inside a connection, with whatever locks: it is waited for, and kept from going on. */
 static void before_fork(void) {
     lock_io();
+    if (!on_io_thread) end_lingering();
     while (io.serving && !on_io_thread) {
         ws_cond_wait(&io.changed, &io.mutex);
     }
@@ -335,11 +373,12 @@ static ws_io_entry* new_entry(wsConn* conn, bool kept, void (*on_events)(void*),
     if (!entry) return NULL;
     entry->conn = conn;
     entry->kept = kept;
-    entry->tended = -1;
+    entry->tended = atomic_load(&conn->tended);
     entry->on_events = on_events;
     entry->arg = arg;
     entry->fd = -1;
-    entry->deadline = entry->idle_at = INT64_MAX;
+    entry->idle_at = INT64_MAX;
+    entry->deadline = kept ? ws_io_next_look(ws_sys_now()) : INT64_MAX;
     return entry;
 }
 
@@ -360,8 +399,12 @@ static int32_t enlist(ws_io_entry* entry) {
     if (rc == WS_OK) {
         entry->set = io.set;
         link_entry(entry);
-        line_up(entry);
-        wake_thread();
+        if (entry->kept) {
+            expect(entry);
+        } else {
+            line_up(entry);
+        }
+        wake_thread(entry->kept ? entry->deadline : 0);
     }
     unlock_io();
     return rc;
@@ -418,15 +461,11 @@ void ws_io_remove(wsConn* conn) {
     lock_io();
     if (entry) {
         bury(entry);
-        wake_thread();
+        wake_thread(soon());
     }
     while (!on_io_thread && io.serving && io.serving->conn == conn) {
         ws_cond_wait(&io.changed, &io.mutex);
     }
-    while (!on_io_thread && io.state == RUNNING && !io.all) {
-        ws_cond_wait(&io.changed, &io.mutex);
-    }
-    join_ended();
     unlock_io();
 }
 
@@ -434,7 +473,7 @@ void ws_io_stop(void) {
     lock_io();
     uint32_t this_one = io.serial;
     io.stopping = true;
-    wake_thread();
+    wake_thread(0);
     while (io.state == RUNNING && io.serial == this_one) {
         ws_cond_wait(&io.changed, &io.mutex);
     }

@@ -8,7 +8,8 @@
 
 typedef struct ws_io_entry ws_io_entry; /* a connection's place with the thread */
 
-/* Have the thread step this one soon. With the connection's mutex held. */
+/* Have the thread step this one now; or if it is only kept, see that it has ended, half a second later at the latest.
+ * With the connection's mutex held. */
 void ws_io_call(ws_io_entry* entry);
 
 /* Stop watching its descriptor, which is about to be closed. With the connection's mutex held. */

@@ -123,14 +123,14 @@ static ws_turn drive(ws_io_entry* entry) {
 
 /* ---- neglect ---- */
 
-static int64_t later(int64_t now) {
+int64_t ws_io_next_look(int64_t now) {
     return (now + KEEP_AFTER + KEEP_COARSE) / KEEP_COARSE * KEEP_COARSE;
 }
 
 /* Leave it to its callers, and look again later, whatever comes before. */
 static void rest(ws_io_entry* entry, int64_t now) {
     unwatch(entry);
-    entry->deadline = later(now);
+    entry->deadline = ws_io_next_look(now);
 }
 
 /* Has nobody stepped it since the last look? And if it has only just become readable, its callers have time for it. */
@@ -162,7 +162,7 @@ static ws_turn assist(ws_io_entry* entry) {
     int64_t now = ws_sys_now();
     if (neglected(entry, now)) return drive(entry);
     write_only(entry);
-    entry->deadline = later(now);
+    entry->deadline = ws_io_next_look(now);
     return WS_TURN_WAIT;
 }
 
@@ -197,7 +197,7 @@ static ws_turn stand_in(ws_io_entry* entry, int64_t now, bool* any) {
     } else {
         watch(entry);
         int64_t due = ws_conn_next_deadline(conn);
-        entry->deadline = due == INT64_MAX ? due : later(due); /* who waits inline is woken by it, too */
+        entry->deadline = due == INT64_MAX ? due : ws_io_next_look(due); /* who waits inline is woken by it, too */
     }
     return WS_TURN_WAIT;
 }

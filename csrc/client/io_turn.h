@@ -23,7 +23,7 @@ struct ws_io_entry {
     /* the thread's */
     int64_t deadline; /* ms; when to step at the latest */
     int64_t idle_at;  /* when to give back buffers, INT64_MAX: done */
-    int64_t tended;   /* of the connection, when last looked at; -1: never */
+    int64_t tended;   /* of the connection, when last looked at */
 };
 
 /* What is to become of it after its turn. */
@@ -31,5 +31,8 @@ typedef enum ws_turn { WS_TURN_WAIT, WS_TURN_AGAIN, WS_TURN_ENDED } ws_turn;
 
 /* A turn, or as much of one as others leave room for. On the thread, without locks. */
 ws_turn ws_io_turn(ws_io_entry* entry);
+
+/* When to see whether a connection is neglected that is not now. */
+int64_t ws_io_next_look(int64_t now);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -237,6 +238,7 @@ static void expect_message(const rig* r, const char* text) {
 
 TEST(many_connections_share_one_thread_that_ends_with_the_last) {
     static rig rigs[MANY];
+    ws_io_stop();
     size_t files = open_files();
     for (size_t i = 0; i < MANY; i++) {
         open_rig(&rigs[i], (wsOptions){0}, i % 2 ? on_events : NULL);
@@ -399,6 +401,30 @@ TEST(the_thread_ends_when_all_connections_are_closed) {
     await_threads(0);
 }
 
+static _Atomic long thread_of_callback;
+
+static void note_thread(void* arg) {
+    atomic_store(&thread_of_callback, syscall(SYS_gettid));
+    on_events(arg);
+}
+
+TEST(connections_that_follow_one_another_share_a_thread) {
+    enum { ROUNDS = 20 };
+    long before = 0;
+    size_t threads = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        rig r;
+        open_rig(&r, (wsOptions){0}, note_thread);
+        say_numbers(&r, 1);
+        await(&r, 1);
+        threads += atomic_load(&thread_of_callback) != before;
+        before = atomic_load(&thread_of_callback);
+        end_rig(&r);
+    }
+    assert_in_range(threads, 1, ROUNDS / 2); /* more than one where this process did not run for a while */
+    await_threads(0);
+}
+
 TEST(a_connection_taken_back_is_driven_by_its_callers) {
     rig r;
     open_rig(&r, (wsOptions){0}, on_events);
@@ -418,8 +444,8 @@ TEST(a_connection_taken_back_is_driven_by_its_callers) {
 
 TEST(stopping_gives_all_back) {
     static rig rigs[MANY];
-    size_t files = open_files();
     ws_io_stop();
+    size_t files = open_files();
     for (size_t i = 0; i < MANY; i++) {
         open_rig(&rigs[i], (wsOptions){0}, on_events);
         await_state(&rigs[i], WS_STATE_OPEN);
@@ -487,6 +513,7 @@ TEST(threads_may_add_remove_and_stop_at_once) {
     enum { RIGS = 8, THREADS = 3 };
     static rig rigs[RIGS];
     pthread_t threads[THREADS + 1];
+    ws_io_stop();
     size_t files = open_files();
     for (size_t i = 0; i < RIGS; i++) {
         open_rig(&rigs[i], (wsOptions){0}, on_events);
@@ -513,6 +540,19 @@ TEST(threads_may_add_remove_and_stop_at_once) {
 }
 
 /* ---- fork ---- */
+
+TEST(a_thread_without_connections_ends_before_a_fork) {
+    rig r;
+    ws_io_stop();
+    size_t files = open_files();
+    open_rig(&r, (wsOptions){0}, on_events);
+    await_state(&r, WS_STATE_OPEN);
+    end_rig(&r);
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    assert_int_equal(open_files(), files); /* its own are closed */
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
 
 TEST(a_child_of_fork_has_no_thread_and_its_parent_keeps_it) {
     rig r;
@@ -592,10 +632,12 @@ int main(void) {
         cmocka_unit_test(deadlines_are_kept),
         cmocka_unit_test(what_cannot_be_opened_says_so),
         cmocka_unit_test(the_thread_ends_when_all_connections_are_closed),
+        cmocka_unit_test(connections_that_follow_one_another_share_a_thread),
         cmocka_unit_test(a_connection_taken_back_is_driven_by_its_callers),
         cmocka_unit_test(stopping_gives_all_back),
         cmocka_unit_test(a_connection_may_be_freed_in_its_own_callback),
         cmocka_unit_test(threads_may_add_remove_and_stop_at_once),
+        cmocka_unit_test(a_thread_without_connections_ends_before_a_fork),
         cmocka_unit_test(a_child_of_fork_has_no_thread_and_its_parent_keeps_it),
         cmocka_unit_test(the_thread_ends_before_openssl),
         cmocka_unit_test(the_thread_itself_may_end_the_process),
