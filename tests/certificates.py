@@ -216,6 +216,7 @@ class TlsEcho:
         self.port: int = self.listener.getsockname()[1]
         self.url = f"wss://localhost:{self.port}/"
         self.connections: list[tuple[socket.socket, threading.Thread]] = []
+        self.says_goodbye = True  # by TLS's closing alert, as not all servers do
         self.accepting = threading.Thread(target=self.accept)
 
     def accept(self) -> None:
@@ -238,7 +239,8 @@ class TlsEcho:
             self.context.wrap_socket(sock.dup(), server_side=True) as tls,
         ):
             echo(tls)
-            tls.unwrap()
+            if self.says_goodbye:
+                tls.unwrap()
 
     def stop(self) -> None:
         """Cut what is still open."""

@@ -486,8 +486,10 @@ def test_nonsense_for_ciphers_is_said(server: TlsEcho, options: TLSOptions) -> N
 # ---------------------------------------------------------------------------------------------- resumption
 
 
+@pytest.mark.parametrize("says_goodbye", [True, False])
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
-def test_sessions_are_resumed(certificates: Certificates, server: TlsEcho, version: Any) -> None:
+def test_sessions_are_resumed(certificates: Certificates, server: TlsEcho, version: Any, says_goodbye: bool) -> None:
+    server.says_goodbye = says_goodbye
     options = TLSOptions(ca_file=certificates.ca, max_version=version)
     for turn in range(4):
         with wsclient.connect(server.url, tls=options, proxy=None) as connection:

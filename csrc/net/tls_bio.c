@@ -65,10 +65,10 @@ static int bio_write(BIO* bio, const char* from, size_t n, size_t* written) {
     return 1;
 }
 
+/* The stream's end is no BIO_CTRL_EOF: without TLS's closing alert OpenSSL would not resume the session any more, which
+ * no version of TLS asks for since 1.1 (RFC 5246 7.2.1), and many servers do not say goodbye. */
 static long bio_ctrl(BIO* bio, int command, long number, void* pointer) {
-    const ws_tls_wire* wire = BIO_get_data(bio);
-    (void)number, (void)pointer;
-    if (command == BIO_CTRL_EOF) return wire->ended;
+    (void)bio, (void)number, (void)pointer;
     return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
 }
 
