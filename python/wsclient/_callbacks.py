@@ -20,6 +20,8 @@ class Callbacks:
     on_error: Callable[..., object] | None = None
 
     def __post_init__(self) -> None:
+        if not self.any():
+            return
         for field in fields(self):
             check_callback(field.name, getattr(self, field.name))
         if self.on_message and self.on_messages:
@@ -27,13 +29,15 @@ class Callbacks:
 
     def any(self) -> bool:
         """Whether there is one."""
-        return any(getattr(self, field.name) is not None for field in fields(self))
+        on = (self.on_message, self.on_messages, self.on_open, self.on_close, self.on_error)
+        return on != _NONE
 
     def receive(self) -> bool:
         """Whether messages go to one."""
         return self.on_message is not None or self.on_messages is not None
 
 
+_NONE: Final = (None, None, None, None, None)
 NO_CALLBACKS: Final = Callbacks()
 """What all connections without any have."""
 

@@ -17,6 +17,7 @@ from .options import ClientOptions, DeflateOptions, header_items
 from .tls import TLSOptions
 
 _VERSIONS = {"TLSv1.2": 0x0303, "TLSv1.3": 0x0304}
+_DEFAULTS: CoreTLS = {"min_version": _VERSIONS["TLSv1.2"]}  # of TLSOptions, where the engine does not have them
 
 
 class CoreTLS(TypedDict, total=False):
@@ -182,10 +183,10 @@ def new_handle(url: str, options: ClientOptions, credentials: Sequence[tuple[str
         max_buffer=options.max_buffer,
         queue_policy=int(options.queue_policy == "drop_oldest"),
         deflate=_deflate(options.compression),
-        tls=_tls(options.tls or TLSOptions(), secure),
+        tls=_tls(options.tls, secure),
         server_hostname=None if options.server_hostname is None else _ascii_host(options.server_hostname),
         proxy=None if options.proxy is True else options.proxy or "",
-        proxy_tls=_tls(options.proxy_tls or TLSOptions(), _is_https(options.proxy)),
+        proxy_tls=_tls(options.proxy_tls, _is_https(options.proxy)),
         unix=_path(options.unix),
         local_address=options.local_addr,
         socket_options=options.socket_options or (),
@@ -268,7 +269,10 @@ def _is_https(proxy: str | Literal[True] | None) -> bool:
     return isinstance(proxy, str) and proxy[:6].lower() == "https:"
 
 
-def _tls(options: TLSOptions, secure: bool) -> CoreTLS:
+def _tls(options: TLSOptions | None, secure: bool) -> CoreTLS:
+    if options is None and not secure:
+        return _DEFAULTS  # for a redirect to wss://
+    options = options or TLSOptions()
     tls: CoreTLS = {
         "min_version": _VERSIONS[options.min_version],
         "max_version": _VERSIONS[options.max_version] if options.max_version else 0,

@@ -7,9 +7,9 @@ import os
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from http.cookiejar import CookieJar
-from typing import Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from ._checks import check_callback, check_count, check_instance, check_timeout
 from .models import Frame
@@ -134,39 +134,12 @@ class ClientOptions:
     """Where events and warnings go; ``None``: the logger ``wsclient``."""
 
     def __post_init__(self) -> None:
-        header_items(self.additional_headers)
-        check_instance("origin", self.origin, str)
-        check_instance("user_agent_header", self.user_agent_header, str)
-        _check_cookies(self.cookies)
-        if not callable(self.bearer_token):
-            check_instance("bearer_token", self.bearer_token, str)
+        for name, default, check in _CHECKS:
+            value = getattr(self, name)
+            if value is not default:
+                check(name, value)
         if self.bearer_token is not None and _has_header(self.additional_headers, "authorization"):
             raise ValueError("bearer_token and a header Authorization exclude each other")
-        check_count("max_redirects", self.max_redirects, 2**31, 0)
-        check_callback("on_frame", self.on_frame)
-        check_instance("logger", self.logger, logging.Logger)
-        _check_subprotocols(self.subprotocols)
-        for name in ("open_timeout", "ping_interval", "ping_timeout", "close_timeout", "write_timeout"):
-            check_timeout(name, getattr(self, name))
-        if self.max_size is not None:
-            check_count("max_size", self.max_size, 2**63)
-        check_count("max_fragments", self.max_fragments, 2**32)
-        check_count("max_head", self.max_head, 2**32)
-        check_count("write_limit", self.write_limit, 2**32)
-        if self.max_queue is not None:
-            check_count("max_queue", self.max_queue, 2**32)
-        check_count("max_buffer", self.max_buffer, 2**63)
-        _check_queue_policy(self.queue_policy)
-        _check_compression(self.compression)
-        check_tls("tls", self.tls)
-        check_tls("proxy_tls", self.proxy_tls)
-        check_instance("server_hostname", self.server_hostname, str)
-        _check_proxy(self.proxy)
-        check_instance("unix", self.unix, str if isinstance(self.unix, str) else os.PathLike)
-        _check_local_addr(self.local_addr)
-        _check_socket_options(self.socket_options)
-        if not isinstance(cast("object", self.reconnect), bool | ReconnectPolicy | None):
-            raise TypeError("reconnect must be bool, ReconnectPolicy or None")
 
     @property
     def policy(self) -> ReconnectPolicy | None:
@@ -192,7 +165,43 @@ def _has_header(headers: HeadersLike | None, name: str) -> bool:
     return any(key.lower() == name for key, _ in header_items(headers))
 
 
-def _check_subprotocols(value: object) -> None:
+def _check_headers(_: str, value: object) -> None:
+    header_items(cast("HeadersLike", value))
+
+
+def _check_text(name: str, value: object) -> None:
+    check_instance(name, value, str)
+
+
+def _check_token(name: str, value: object) -> None:
+    if not callable(value):
+        check_instance(name, value, str)
+
+
+def _check_logger(name: str, value: object) -> None:
+    check_instance(name, value, logging.Logger)
+
+
+def _check_path(name: str, value: object) -> None:
+    check_instance(name, value, str if isinstance(value, str) else os.PathLike)
+
+
+def _check_reconnect(_: str, value: object) -> None:
+    if not isinstance(value, bool | ReconnectPolicy | None):
+        raise TypeError("reconnect must be bool, ReconnectPolicy or None")
+
+
+def _count(limit: int, least: int = 1, none: bool = False) -> Callable[[str, object], None]:
+    """A check of a number, which may be ``none``, too."""
+
+    def check(name: str, value: object) -> None:
+        if value is not None or not none:
+            check_count(name, value, limit, least)
+
+    return check
+
+
+def _check_subprotocols(_: str, value: object) -> None:
     items: object = () if value is None else value
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise TypeError(f"subprotocols must be a sequence of str, not {type(items).__name__}")
@@ -201,19 +210,19 @@ def _check_subprotocols(value: object) -> None:
             raise TypeError(f"subprotocols must be str, not {type(item).__name__}")
 
 
-def _check_queue_policy(value: object) -> None:
+def _check_queue_policy(_: str, value: object) -> None:
     if not isinstance(value, str):
         raise TypeError(f"queue_policy must be a str, not {type(value).__name__}")
     if value not in ("block", "drop_oldest"):
         raise ValueError('queue_policy must be "block" or "drop_oldest"')
 
 
-def _check_compression(value: object) -> None:
+def _check_compression(_: str, value: object) -> None:
     if value not in (None, "deflate") and not isinstance(value, DeflateOptions):
         raise TypeError('compression must be "deflate", DeflateOptions or None')
 
 
-def _check_cookies(value: object) -> None:
+def _check_cookies(_: str, value: object) -> None:
     if value is None or isinstance(value, CookieJar):
         return
     if not isinstance(value, Mapping):
@@ -229,12 +238,12 @@ _COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _COOKIE_VALUE = re.compile(r'"[!#-+\--:<-\[\]-~]*"|[!#-+\--:<-\[\]-~]*')
 
 
-def _check_proxy(value: object) -> None:
+def _check_proxy(_: str, value: object) -> None:
     if value is not None and value is not True and not isinstance(value, str):
         raise TypeError(f"proxy must be a URL, True or None, not {type(value).__name__}")
 
 
-def _check_local_addr(value: object) -> None:
+def _check_local_addr(_: str, value: object) -> None:
     match value:
         case None | (str(), int()):
             return
@@ -242,7 +251,7 @@ def _check_local_addr(value: object) -> None:
             raise TypeError("local_addr must be an IP address and a port: (str, int)")
 
 
-def _check_socket_options(value: object) -> None:
+def _check_socket_options(_: str, value: object) -> None:
     items: object = () if value is None else value
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise TypeError(f"socket_options must be a sequence, not {type(items).__name__}")
@@ -252,3 +261,39 @@ def _check_socket_options(value: object) -> None:
                 continue
             case _:
                 raise TypeError("socket_options must be of (level, name, value), the value int or bytes")
+
+
+_CHECK: Final[dict[str, Callable[[str, object], None]]] = {
+    "additional_headers": _check_headers,
+    "origin": _check_text,
+    "user_agent_header": _check_text,
+    "cookies": _check_cookies,
+    "bearer_token": _check_token,
+    "max_redirects": _count(2**31, 0),
+    "on_frame": check_callback,
+    "logger": _check_logger,
+    "subprotocols": _check_subprotocols,
+    "open_timeout": check_timeout,
+    "ping_interval": check_timeout,
+    "ping_timeout": check_timeout,
+    "close_timeout": check_timeout,
+    "write_timeout": check_timeout,
+    "max_size": _count(2**63, none=True),
+    "max_fragments": _count(2**32),
+    "max_head": _count(2**32),
+    "write_limit": _count(2**32),
+    "max_queue": _count(2**32, none=True),
+    "max_buffer": _count(2**63),
+    "queue_policy": _check_queue_policy,
+    "compression": _check_compression,
+    "tls": check_tls,
+    "proxy_tls": check_tls,
+    "server_hostname": _check_text,
+    "proxy": _check_proxy,
+    "unix": _check_path,
+    "local_addr": _check_local_addr,
+    "socket_options": _check_socket_options,
+    "reconnect": _check_reconnect,
+}
+_CHECKS: Final = tuple((field.name, field.default, _CHECK[field.name]) for field in fields(ClientOptions))
+"""Of each option: its name, its default, which is right, and the check of anything else."""
