@@ -83,7 +83,8 @@ static Stream open_stream(const char* host, int port, const char* path) {
 }
 
 static void close_stream(Stream* stream) {
-    if (stream->ssl) SSL_free(stream->ssl);
+    if (stream->ssl) SSL_set_shutdown(stream->ssl, SSL_SENT_SHUTDOWN); /* else its session counts as broken */
+    SSL_free(stream->ssl);
     close(stream->fd);
 }
 
