@@ -114,17 +114,21 @@ struct Take {
     }
 };
 
-// As take, and what that costs is counted: nothing if another receives or is to have its turn, or if the engine must be
-// told to read on.
-struct TakeAhead {
-    static constexpr const char* name = "take_ahead";
+// Who finds nothing waits as the one who receives. None if another does or is to have its turn, or if the engine must
+// be told to read on.
+struct Seek {
+    static constexpr const char* name = "seek";
     static constexpr const char* doc =
-        "take_ahead($self, decode=None)\n--\n\nThe next message, in one's share of time.";
+        "seek($self, decode=None)\n--\n\nThe next message, in one's share of time; True: none, and claimed.";
     static constexpr const char* parameters[] = {"decode"};
     static constexpr size_t required = 0;
     static py::object call(Client& client, const fastcall::Given<1>& given) {
         bool may = !client.claimed && !client.ahead && client.waits.interest.wants & WS_WANT_READ;
-        return may && !client.share.is_over() ? Take::call(client, given) : py::none();
+        if (!may || client.share.is_over()) return py::none();
+        Delivery next;
+        if (take_next(client, optional_bool(given[0]), &next)) return next.message;
+        client.claimed = true;
+        return py::bool_(true);
     }
 };
 
@@ -137,11 +141,15 @@ struct Claim : fastcall::Bare {
     }
 };
 
-struct Unclaim : fastcall::Bare {
+struct Unclaim {
     static constexpr const char* name = "unclaim";
-    static constexpr const char* doc = "unclaim($self)\n--\n\nNobody receives any more.";
-    static py::object call(Client& client, const fastcall::Given<0>&) {
+    static constexpr const char* doc =
+        "unclaim($self, rested=False)\n--\n\nNobody receives any more; with rested, others have had their turn.";
+    static constexpr const char* parameters[] = {"rested"};
+    static constexpr size_t required = 0;
+    static py::object call(Client& client, const fastcall::Given<1>& given) {
         client.claimed = false;
+        if (optional_bool(given[0]).value_or(false)) client.share = Share();
         return py::none();
     }
 };
@@ -336,6 +344,18 @@ struct Offer {
     }
 };
 
+struct OfferAhead {
+    static constexpr const char* name = "offer_ahead";
+    static constexpr const char* doc = "offer_ahead($self, data, text=None, compress=None)\n--\n\n"
+                                       "Have a message accepted if there is room, in one's share of time.";
+    static constexpr const char* parameters[] = {"data", "text", "compress"};
+    static constexpr size_t required = 1;
+    static py::object call(Client& client, const fastcall::Given<3>& given) {
+        if (client.share.is_over()) return py::none();
+        return offer(client, Payload(given[0], optional_bool(given[1])), optional_bool(given[2]), true);
+    }
+};
+
 // What became of a message that is not waited for; what callbacks send needs nobody else to write it.
 enum { NO_ROOM = -1, WRITTEN = 0, GATHERED = 1 };
 
@@ -409,7 +429,7 @@ void bind_loop(ClientClass& client) {
     client.def(
         "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
     bind_fast<Take>(client);
-    bind_fast<TakeAhead>(client);
+    bind_fast<Seek>(client);
     bind_fast<Claim>(client);
     bind_fast<Unclaim>(client);
     bind_fast<Hogs>(client);
@@ -418,6 +438,7 @@ void bind_loop(ClientClass& client) {
     bind_fast<TakeMany>(client);
     bind_fast<Serve>(client);
     bind_fast<Offer>(client);
+    bind_fast<OfferAhead>(client);
     bind_fast<Post>(client);
     client.def("offer_fragment", &offer_fragment, py::arg("data"), py::arg("text") = py::none(),
                py::arg("final") = false, py::arg("compress") = py::none(),

@@ -181,8 +181,8 @@ class WSClient:
         Steps make what comes into objects right away, and read no more while some are left.
         """
 
-    def unclaim(self) -> None:
-        """Nobody receives any more."""
+    def unclaim(self, rested: bool = False) -> None:
+        """Nobody receives any more; with ``rested``, as after ``rested``, too."""
 
     def step(self, anew: bool = True) -> int:
         """Do what can be done: connect, read, write, keep deadlines. Say what that found.
@@ -230,8 +230,11 @@ class WSClient:
     def take(self, decode: bool | None = None) -> str | bytes | None:
         """The next message, ``None`` if there is none. Raises ``ConnectionClosed`` once the connection is closed."""
 
-    def take_ahead(self, decode: bool | None = None) -> str | bytes | None:
-        """As ``take``; ``None`` too if another receives or is to have its turn, or if the engine must be told of it."""
+    def seek(self, decode: bool | None = None) -> str | bytes | Literal[True] | None:
+        """As ``take``; ``True`` if there is none, and as after ``claim``.
+
+        ``None`` if another receives or is to have its turn, or if the engine must be told to read on.
+        """
 
     def hogs(self) -> bool:
         """Whether the connection has had its share of its event loop's time. To be asked for each message."""
@@ -259,6 +262,11 @@ class WSClient:
 
         Those that follow each other closely wait to be written together.
         """
+
+    def offer_ahead(
+        self, data: _Data, text: bool | None = None, compress: bool | None = None
+    ) -> tuple[int, int, int] | Literal[True] | None:
+        """As ``offer``; ``None`` too if others are to have their turn."""
 
     def offer_fragment(
         self, data: _Data, text: bool | None = None, final: bool = False, compress: bool | None = None

@@ -300,27 +300,36 @@ class LoopDriver:
             if self._handle.hogs():
                 await breathe(self._handle)
             found = take(how)
-            if found is None:
-                deadline = self._deadline(timeout)
-                self._receiver = future = self._loop.create_future()
-                arrived = await (future if deadline is None else self._woken(future, deadline))
-                found = self._take_after_wait(take, how, arrived)
-        finally:
+        except BaseException:
             self._handle.unclaim()
-            self._receiver = None
-        if not self._wants & _READ:
-            self.turn()  # what waited had stopped the engine from reading
+            raise
+        if found is None:
+            return await self.receive_later(take, how, timeout)
+        self._handle.unclaim()
+        self._read_on()
         return found
 
-    def _take_after_wait(self, take: Callable[[A], T | None], how: A, arrived: bool) -> T:
-        self._receiver = None
-        self._handle.rested()
-        if not arrived:
-            self.turn()  # it may be there already, and the loop was busy
-        found = take(how)
+    async def receive_later(self, take: Callable[[A], T | None], how: A, timeout: float | None) -> T:
+        """The same for who has claimed already, and found nothing."""
+        try:
+            self._receiver = future = self._loop.create_future()
+            if timeout is None:
+                await future
+            elif not await self._woken(future, self._deadline(timeout)):
+                self._receiver = None
+                self.turn()  # it may be there already, and the loop was busy
+            found = take(how)
+        finally:
+            self._receiver = None
+            self._handle.unclaim(True)
         if found is None:
             raise ReceiveTimeoutError("no message in time")
+        self._read_on()
         return found
+
+    def _read_on(self) -> None:
+        if not self._wants & _READ:
+            self.turn()  # what waited had stopped the engine from reading
 
     def _refuse(self) -> NoReturn:
         if not self._takes:

@@ -230,10 +230,10 @@ class AsyncConnection(BaseConnection):
 
     async def __anext__(self) -> str | bytes:
         try:
-            found = self._handle.take_ahead()
-            if found is not None:
-                return found
-            return await self._driver.receive(self._handle.take, None, None)
+            found = self._handle.seek()
+            if found is True:
+                return await self._driver.receive_later(self._handle.take, None, None)
+            return await self._driver.receive(self._handle.take, None, None) if found is None else found
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
 
@@ -311,16 +311,22 @@ class AsyncConnection(BaseConnection):
         peer takes nothing for ``write_timeout`` seconds.
         """
         if type(data) not in PLAIN and not isinstance(data, DATA):
-            if not self._session:
-                await self._send_fragments(async_fragments(data), text, compress)
-                return
-            async with contextlib.aclosing(_each(async_fragments(data))) as each:
-                data = joined([fragment async for fragment in each])
-        if self._handle.hogs():
-            await breathe(self._handle)
+            await self._send_pieces(data, text, compress)
+            return
         message: Data = data  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]
-        ticket = None if self._in_line else self._handle.offer(message, text, compress)
+        ticket = None if self._in_line else self._handle.offer_ahead(message, text, compress)
+        if ticket is not True:
+            await self._send_later(message, ticket, text, compress)
+        elif self._later:
+            self._later()
+
+    async def _send_later(
+        self, message: Data, ticket: Ticket | Literal[True] | None, text: bool | None, compress: bool | None
+    ) -> None:
+        """Send what could not be written at once; with a ticket it is accepted."""
         if ticket is None:
+            if self._handle.hogs():
+                await breathe(self._handle)
             ticket = await self._offer_in_line(lambda: self._handle.offer(message, text, compress))
         if ticket is not True:
             try:
@@ -331,6 +337,16 @@ class AsyncConnection(BaseConnection):
                 raise
         elif self._later:
             self._later()
+
+    async def _send_pieces(
+        self, data: Data | Iterable[Data] | AsyncIterable[Data], text: bool | None, compress: bool | None
+    ) -> None:
+        if not self._session:
+            await self._send_fragments(async_fragments(data), text, compress)
+            return
+        async with contextlib.aclosing(_each(async_fragments(data))) as each:
+            whole = joined([fragment async for fragment in each])
+        await self.send(whole, text=text, compress=compress)
 
     def send_nowait(self, data: Data, *, text: bool | None = None, compress: bool | None = None) -> None:
         """Send one message without waiting: as :meth:`send`, but ``BlockingIOError`` where that would wait for room.
@@ -449,10 +465,10 @@ class AsyncConnection(BaseConnection):
         :exc:`~wsclient.exceptions.ConnectionClosed` once the connection is closed. When it is cancelled, the message
         that it waited for is there for the next.
         """
-        found = self._handle.take_ahead(decode)
-        if found is not None:
-            return found
-        return await self._driver.receive(self._handle.take, decode, timeout)
+        found = self._handle.seek(decode)
+        if found is True:
+            return await self._driver.receive_later(self._handle.take, decode, timeout)
+        return await self._driver.receive(self._handle.take, decode, timeout) if found is None else found
 
     async def recv_many(self, max_messages: int | None = None, timeout: float | None = None) -> list[str | bytes]:
         """Wait for one message, then return all that have arrived, at most ``max_messages``. Raises as :meth:`recv`."""
