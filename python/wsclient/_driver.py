@@ -93,7 +93,7 @@ class LoopDriver:
             self._fail(error)
 
     def _turn(self, connection: Called | None = None) -> None:
-        """A step; of a connection that is given with the calls of its callbacks. Most find nothing to tell."""
+        """A step; of a connection that is given with the calls of its callbacks."""
         if self._opening:  # whatever it watched may be closed by any step
             self._unwatch()
         if connection is None:
@@ -102,7 +102,9 @@ class LoopDriver:
             calls = connection._calls  # pyright: ignore[reportPrivateUsage]
             found = self._handle.serve(connection, calls, self._stale)
         self._turns += 1
-        if found:
+        if found == _ARRIVED and not self._called:  # as most do
+            self._wake_receiver()
+        elif found:
             self._heed(found, connection)
         if self._waiters:
             self._wake_waiters()
