@@ -426,8 +426,6 @@ void bind_loop(ClientClass& client) {
         "keep_socket", [](Client& self) { ws_conn_keep_socket(self.conn); }, "Leave the socket open at the end.");
     client.def(
         "drop_socket", [](Client& self) { ws_conn_drop_socket(self.conn); }, "Close what keep_socket has kept.");
-    client.def(
-        "give_back", [](Client& self) { ws_conn_give_back(self.conn); }, "Give back memory: nothing has come lately.");
     bind_fast<Take>(client);
     bind_fast<Seek>(client);
     bind_fast<Claim>(client);

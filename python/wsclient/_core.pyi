@@ -224,9 +224,6 @@ class WSClient:
     def drop_socket(self) -> None:
         """Close what ``keep_socket`` has kept."""
 
-    def give_back(self) -> None:
-        """Nothing has come for a while: give back the memory that the next message can make anew."""
-
     def take(self, decode: bool | None = None) -> str | bytes | None:
         """The next message, ``None`` if there is none. Raises ``ConnectionClosed`` once the connection is closed."""
 

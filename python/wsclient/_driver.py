@@ -21,7 +21,7 @@ Calls: TypeAlias = tuple[Callable[..., object] | None, Callable[..., object] | N
 _READ, _WRITE = 1, 2
 _ARRIVED, _NEWS_OF_WAITS, _LEFT = 1, 2, 4  # of what a step finds
 _TO_DO, _NEWS = 7, 56  # of what is due
-_REST = 0.5  # seconds without a turn after which memory is given back
+_SOON = 1000  # milliseconds: what an open connection has to do later the keeper does, and no timer costs
 _PROOF = 1000  # milliseconds after which the engine asks for a proof of what was sent
 
 
@@ -55,8 +55,6 @@ class LoopDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._again: asyncio.Handle | None = None
-        self._turns = 0
-        self._rest: asyncio.TimerHandle | None = None
         self._called: weakref.ref[Called] | None = None
         self._takes = False  # the callbacks receive
         self._receiver: asyncio.Future[bool] | None = None
@@ -78,6 +76,7 @@ class LoopDriver:
                 raise self._failure or self._handle.error or AssertionError("not open, and no reason")
             self._waker = waker_of(self._loop)
             self._kept = self._waker.keep(self._handle, self._serve)
+            self._disarm()
         except BaseException:
             self.abort()
             raise
@@ -101,7 +100,6 @@ class LoopDriver:
         else:
             calls = connection._calls  # pyright: ignore[reportPrivateUsage]
             found = self._handle.serve(connection, calls, self._stale)
-        self._turns += 1
         if found == _ARRIVED and not self._called:  # as most do
             self._wake_receiver()
         elif found:
@@ -184,13 +182,11 @@ class LoopDriver:
         self._watched, self._wants = (-1, 0), 0
 
     def _arm(self, due: int) -> None:
-        """Have a turn in that many milliseconds at the latest, and a look for rest.
+        """Have a turn in that many milliseconds at the latest, -1: none is needed.
 
         A timer that is armed already and not later stays: its turn will arm the next.
         """
-        if not self._rest:
-            self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
-        if due < 0:
+        if due < 0 or (due > _SOON and self._waker and self._handle.state == State.OPEN):
             return
         when = self._loop.time() + due / 1000
         if self._timer:
@@ -199,6 +195,11 @@ class LoopDriver:
             self._timer.cancel()
         self._timer_at = when
         self._timer = self._loop.call_at(when, self._due)
+
+    def _disarm(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
 
     def prove_later(self) -> None:
         """Have a turn when a proof of what was sent is due."""
@@ -218,23 +219,11 @@ class LoopDriver:
         self._stale = True
         self._serve()
 
-    def _look_for_rest(self, turns: int) -> None:
-        """Give memory back if nothing has happened since, else look again later."""
-        self._rest = None
-        if turns == self._turns:
-            self._handle.give_back()
-            self._stale = True
-        else:
-            self._rest = self._loop.call_later(_REST, self._look_for_rest, self._turns)
-
     def _end(self) -> None:
         """Nothing is watched any more: let go of the socket."""
         self._handle.drop_socket()
         self._leave()
-        for timer in (self._timer, self._rest):
-            if timer:
-                timer.cancel()
-        self._timer = self._rest = None
+        self._disarm()
 
     def _leave(self) -> None:
         """Have it kept no more."""

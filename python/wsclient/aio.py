@@ -199,7 +199,7 @@ class AsyncConnection(BaseConnection):
         self._write_timeout = options.write_timeout
         most = sys.maxsize if options.max_queue is None else options.max_queue
         self._calls = (callbacks.on_message, callbacks.on_messages, AsyncConnection._report, most)
-        self._line = asyncio.Lock()  # senders wait in it for room
+        self._line: asyncio.Lock | None = None  # senders wait in it for room
         self._in_line = 0
         self._in_fragments = False
         # What is sent without a turn of the loop has one later that looks after it.
@@ -418,8 +418,9 @@ class AsyncConnection(BaseConnection):
     async def _offer_in_line(self, offer: Callable[[], Ticket | Literal[True] | None]) -> Ticket | Literal[True]:
         """Have a message accepted when there is room, in the order in which it was asked for."""
         self._in_line += 1
+        line = self._line = self._line or asyncio.Lock()
         try:
-            async with self._line:
+            async with line:
                 while (ticket := offer()) is None:
                     self._driver.turn()
                     if not await self._driver.until(self._has_room, self._write_timeout):
