@@ -32,6 +32,10 @@ class Callbacks:
         on = (self.on_message, self.on_messages, self.on_open, self.on_close, self.on_error)
         return on != _NONE
 
+    def shared(self) -> Callbacks:
+        """Itself, or what all share that have none."""
+        return self if self.any() else NO_CALLBACKS
+
     def receive(self) -> bool:
         """Whether messages go to one."""
         return self.on_message is not None or self.on_messages is not None

@@ -49,7 +49,7 @@ class LoopDriver:
         self._handle = handle
         self._loop = loop
         self._opening = True
-        self._watched = (-1, 0)  # the descriptor and its generation
+        self._fd, self._generation = -1, 0  # of what is watched
         self._wants = 0
         self._stale = True  # what was waited for has come to an end
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +75,7 @@ class LoopDriver:
             if not self._handle.opened:
                 raise self._failure or self._handle.error or AssertionError("not open, and no reason")
             self._waker = waker_of(self._loop)
-            self._kept = self._waker.keep(self._handle, self._serve)
+            self._kept = self._waker.keep(self._handle, self)
             self._disarm()
         except BaseException:
             self.abort()
@@ -131,10 +131,10 @@ class LoopDriver:
 
     def _wait_anew(self) -> None:
         fd, wants, generation, due, again, concerns = self._handle.waits
-        if (fd, generation) != self._watched:
+        if fd != self._fd or generation != self._generation:
             self._unwatch()
             self._handle.drop_socket()
-            self._watched = (fd, generation)
+            self._fd, self._generation = fd, generation
         if wants != self._wants:
             self._watch(wants)
         if again:
@@ -163,23 +163,23 @@ class LoopDriver:
             self.turn()
 
     def _watch(self, wants: int) -> None:
-        loop, (fd, _), changed = self._loop, self._watched, wants ^ self._wants
+        loop, fd, changed = self._loop, self._fd, wants ^ self._wants
         self._wants = wants
         if changed & _READ:
             if wants & _READ:
-                loop.add_reader(fd, self._serve)
+                loop.add_reader(fd, self.serve)
             else:
                 loop.remove_reader(fd)
         if changed & _WRITE:
             if wants & _WRITE:
-                loop.add_writer(fd, self._serve)
+                loop.add_writer(fd, self.serve)
             else:
                 loop.remove_writer(fd)
 
     def _unwatch(self) -> None:
         if self._wants and not self._loop.is_closed():
             self._watch(0)
-        self._watched, self._wants = (-1, 0), 0
+        self._fd, self._generation, self._wants = -1, 0, 0
 
     def _arm(self, due: int) -> None:
         """Have a turn in that many milliseconds at the latest, -1: none is needed.
@@ -199,7 +199,7 @@ class LoopDriver:
     def _disarm(self) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = None
+        self._timer, self._timer_at = None, 0.0
 
     def prove_later(self) -> None:
         """Have a turn when a proof of what was sent is due."""
@@ -212,12 +212,12 @@ class LoopDriver:
 
     def _go_on(self) -> None:
         self._again = None
-        self._serve()
+        self.serve()
 
     def _due(self) -> None:
         self._timer = None
         self._stale = True
-        self._serve()
+        self.serve()
 
     def _end(self) -> None:
         """Nothing is watched any more: let go of the socket."""
@@ -261,7 +261,7 @@ class LoopDriver:
         self._takes = takes and self._handle.claim()
         self.go_on_soon()
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """A turn that the loop gives; with callbacks, at most one that calls them in a round of the loop."""
         connection = self._called() if self._called and not self._again else None
         try:
@@ -345,6 +345,8 @@ class LoopDriver:
                 in_time = await self._woken(future, deadline)
             finally:
                 del self._waiters[future]
+                if not self._waiters:
+                    self._waiters.clear()  # it has memory for the next still
             if not in_time:
                 self.turn()
         return True

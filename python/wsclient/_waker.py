@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from typing import Protocol
 
 from . import _core
+
+
+class Driver(Protocol):
+    """What drives a connection."""
+
+    def serve(self) -> None:
+        """A turn of the loop for it."""
+        ...
 
 
 class Waker:
@@ -20,13 +28,13 @@ class Waker:
         self._loop = loop
         self._native = _core.Waker()
         self._last = 0
-        self._wakes: dict[int, Callable[[], None]] = {}
+        self._kept: dict[int, Driver] = {}
         loop.add_reader(self._native.fileno(), self._woken)
 
-    def keep(self, handle: _core.WSClient, wake: Callable[[], None]) -> int:
-        """Have the connection kept from now on, and wake() called when that has done something; its number here."""
+    def keep(self, handle: _core.WSClient, driver: Driver) -> int:
+        """Have the connection kept from now on, and served when that has done something; its number here."""
         self._last += 1
-        self._wakes[self._last] = wake
+        self._kept[self._last] = driver
         try:
             handle.keep(self._native, self._last)
         except BaseException:
@@ -35,15 +43,15 @@ class Waker:
         return self._last
 
     def leave(self, number: int) -> None:
-        """Call that one's wake() no more. Again does nothing."""
-        if self._wakes.pop(number, None) and not self._wakes:
+        """Have that one served no more. Again does nothing."""
+        if self._kept.pop(number, None) and not self._kept:
             _wakers.pop(id(self._loop), None)
             if not self._loop.is_closed():
                 self._loop.remove_reader(self._native.fileno())
 
     def _woken(self) -> None:
         while number := self._native.take():
-            self._wakes[number]()  # a handle that is left has taken its number back
+            self._kept[number].serve()  # a handle that is left has taken its number back
 
 
 _wakers: weakref.WeakValueDictionary[int, Waker] = weakref.WeakValueDictionary()  # by their loops' ids

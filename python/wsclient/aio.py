@@ -110,7 +110,7 @@ class connect:
         policy, self._on_open = with_hook(reconnect, on_open)
         self._callbacks = Callbacks(
             on_message=on_message, on_messages=on_messages, on_close=on_close, on_error=on_error
-        )
+        ).shared()
         self._options = ClientOptions(
             additional_headers=additional_headers,
             origin=origin,
@@ -197,8 +197,9 @@ class AsyncConnection(BaseConnection):
         self._driver = driver
         self._write_limit = options.write_limit
         self._write_timeout = options.write_timeout
-        most = sys.maxsize if options.max_queue is None else options.max_queue
-        self._calls = (callbacks.on_message, callbacks.on_messages, AsyncConnection._report, most)
+        if callbacks is not NO_CALLBACKS:
+            most = sys.maxsize if options.max_queue is None else options.max_queue
+            self._calls = (callbacks.on_message, callbacks.on_messages, AsyncConnection._report, most)
         self._line: asyncio.Lock | None = None  # senders wait in it for room
         self._in_line = 0
         self._in_fragments = False

@@ -118,10 +118,8 @@ def connect(
     policy, on_open = with_hook(reconnect, on_open)
     callbacks = Callbacks(
         on_message=on_message, on_messages=on_messages, on_open=on_open, on_close=on_close, on_error=on_error
-    )
+    ).shared()
     driven = in_background(background, callbacks)
-    if not callbacks.any():
-        callbacks = NO_CALLBACKS
     options = ClientOptions(
         additional_headers=additional_headers,
         origin=origin,
