@@ -64,12 +64,17 @@ def server(
             yield echo.url, {"tls": TLSOptions(ca_file=certificates.ca)}
 
 
-@pytest.fixture(autouse=True)
-def no_thread_left() -> Iterator[None]:
-    """A test that leaves a thread of the engine's fails."""
-    yield
+def end_threads() -> None:
     gc.collect()
     wait_until(lambda: not threads())
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """A test that leaves a thread of the engine's fails; what other files' tests have left in cycles goes before."""
+    end_threads()
+    yield
+    end_threads()
 
 
 def hold_the_gil(seconds: float) -> None:
