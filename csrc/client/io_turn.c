@@ -181,6 +181,12 @@ void ws_io_resume(wsConn* conn) {
 
 /* ---- the keeper: a turn with a connection that its callers drive ---- */
 
+/* When there may be something to do again: what comes meanwhile, and the callers take unseen, is followed by a ping. */
+static int64_t next_due(wsConn* conn, int64_t now) {
+    int64_t due = ws_conn_next_deadline(conn), interval = conn->settings->keepalive.interval;
+    return interval < due - now ? now + interval : due;
+}
+
 /* Do what its callers have left undone, for as long as a turn may take. With the token. */
 static ws_turn stand_in(ws_io_entry* entry, int64_t now, bool* any) {
     wsConn* conn = entry->conn;
@@ -196,7 +202,7 @@ static ws_turn stand_in(ws_io_entry* entry, int64_t now, bool* any) {
         rest(entry, now);
     } else {
         watch(entry);
-        int64_t due = ws_conn_next_deadline(conn);
+        int64_t due = next_due(conn, now);
         entry->deadline = due == INT64_MAX ? due : ws_io_next_look(due); /* who waits inline is woken by it, too */
     }
     return WS_TURN_WAIT;

@@ -77,6 +77,7 @@ class LoopDriver:
             self._waker = waker_of(self._loop)
             self._kept = self._waker.keep(self._handle, self)
             self._disarm()
+            self._wait_anew()  # with the keeper's help
         except BaseException:
             self.abort()
             raise

@@ -134,6 +134,46 @@ TEST(own_pings_are_sent_and_their_pongs_taken) {
     end_rig(&r);
 }
 
+typedef struct gate {
+    atomic_bool reached, open;
+} gate;
+
+static void wait_at(void* arg) {
+    gate* g = arg;
+    g->reached = true;
+    while (!g->open) {
+        sched_yield();
+    }
+}
+
+/* Keep the keeper from seeing anything until the gate is open, by what it does for another connection. */
+static void hold_up_keeper(rig* other, gate* g) {
+    ws_io_remove(other->conn);
+    assert_int_equal(ws_io_keep(other->conn, wait_at, g), WS_OK);
+    say_numbers(other, 0, 1);
+    while (!g->reached) {
+        sched_yield();
+    }
+}
+
+/* A caller that is faster than the keeper: that sees neither the message nor that the next ping is due earlier. */
+TEST(pings_go_on_though_a_caller_takes_what_comes_first) {
+    rig r, other;
+    gate g = {false, false};
+    open_rig(&other, (wsOptions){0});
+    open_rig(&r, (wsOptions){.pingInterval = 100, .pingTimeout = 10 * DEADLINE});
+    assert_true(server_hear(&r.server));
+    assert_int_equal(r.server.first, FIN | WS_OPCODE_PING);
+    hold_up_keeper(&other, &g);
+    say_numbers(&r, 0, 1);
+    receive_numbers(&r, 1);
+    g.open = true;
+    assert_true(server_hear(&r.server));
+    assert_int_equal(r.server.first, FIN | WS_OPCODE_PING);
+    end_rig(&r);
+    end_rig(&other);
+}
+
 TEST(a_peer_that_is_silent_is_given_up) {
     rig r;
     ws_failure failure;
@@ -299,6 +339,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pings_behind_messages_are_answered_while_nobody_steps),
         cmocka_unit_test(own_pings_are_sent_and_their_pongs_taken),
+        cmocka_unit_test(pings_go_on_though_a_caller_takes_what_comes_first),
         cmocka_unit_test(a_peer_that_is_silent_is_given_up),
         cmocka_unit_test(the_closing_handshake_is_answered),
         cmocka_unit_test(it_reads_up_to_the_limit_and_judges_nobody_whom_it_does_not_read),
