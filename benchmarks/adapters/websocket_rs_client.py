@@ -15,9 +15,16 @@ from benchmarks.memory import idle, idle_async, opening, opening_async
 from benchmarks.order import Clients, Meter, Order, Sample, on_loops, warm_up
 
 
+def dial_sync(order: Order) -> Any:
+    """The CAs are read once, at the first connection with TLS."""
+    if order.ca:
+        os.environ["SSL_CERT_FILE"] = order.ca
+    return connect_sync(order.url)
+
+
 def echo_sync(order: Order) -> Sample:
     message = order.message
-    with connect_sync(order.url) as connection:
+    with dial_sync(order) as connection:
         for _ in range(warm_up(order)):
             connection.send(message)
             connection.recv()
@@ -29,7 +36,7 @@ def echo_sync(order: Order) -> Sample:
 
 
 def flood_sync(order: Order) -> Sample:
-    with connect_sync(order.url) as connection, Meter() as meter:
+    with dial_sync(order) as connection, Meter() as meter:
         connection.send("go")
         for _ in range(order.count):
             connection.recv()
@@ -38,7 +45,7 @@ def flood_sync(order: Order) -> Sample:
 
 def send_sync(order: Order) -> Sample:
     message = order.message
-    with connect_sync(order.url) as connection, Meter() as meter:
+    with dial_sync(order) as connection, Meter() as meter:
         for _ in range(order.count):
             connection.send(message)
         connection.recv()
@@ -124,9 +131,7 @@ async def send(order: Order) -> Sample:
 
 
 def opened_sync(order: Order) -> Any:
-    if order.ca:
-        os.environ["SSL_CERT_FILE"] = order.ca
-    return connect_sync(order.url).__enter__()
+    return dial_sync(order).__enter__()
 
 
 def trip_sync(connection: Any) -> None:
@@ -150,7 +155,7 @@ def beside(order: Order) -> Sample:
         while not ages.add(connection.recv()):
             pass
 
-    with connect_sync(order.url) as connection, Busy():
+    with dial_sync(order) as connection, Busy():
         connection.send("go")
         thread = threading.Thread(target=receive)
         thread.start()
