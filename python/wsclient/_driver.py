@@ -49,7 +49,8 @@ class LoopDriver:
         self._handle = handle
         self._loop = loop
         self._opening = True
-        self._fd, self._generation = -1, 0  # of what is watched
+        self._fd = -1  # what is watched, and its generation
+        self._generation = 0
         self._wants = 0
         self._stale = True  # what was waited for has come to an end
         self._timer: asyncio.TimerHandle | None = None
@@ -135,7 +136,8 @@ class LoopDriver:
         if fd != self._fd or generation != self._generation:
             self._unwatch()
             self._handle.drop_socket()
-            self._fd, self._generation = fd, generation
+            self._fd = fd
+            self._generation = generation
         if wants != self._wants:
             self._watch(wants)
         if again:
@@ -180,7 +182,8 @@ class LoopDriver:
     def _unwatch(self) -> None:
         if self._wants and not self._loop.is_closed():
             self._watch(0)
-        self._fd, self._generation, self._wants = -1, 0, 0
+        self._fd = -1
+        self._generation = self._wants = 0
 
     def _arm(self, due: int) -> None:
         """Have a turn in that many milliseconds at the latest, -1: none is needed.
