@@ -535,6 +535,7 @@ TEST(threads_may_add_remove_and_stop_at_once) {
         assert_true(rigs[i].in_order);
         end_rig(&rigs[i]);
     }
+    ws_io_stop(); /* it may have no name yet */
     await_threads(0);
     assert_int_equal(open_files(), files);
 }
