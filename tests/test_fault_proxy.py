@@ -6,12 +6,12 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import websockets.exceptions
 import websockets.sync.client
 
+from own_process import descriptors_at_rest
 from wsclient import WSClient
 from wsclient.testing import ChatServer, Fault, FaultProxy
 
@@ -271,7 +271,7 @@ def test_a_fault_that_makes_no_sense_is_refused(field: str, value: object) -> No
 def test_descriptors_are_given_back(chat_server: ChatServer) -> None:
     def open_files() -> int:
         gc.collect()
-        return len(list(Path("/proc/self/fd").iterdir()))
+        return descriptors_at_rest()
 
     def one_round() -> None:
         faults = [Fault(then="stall"), Fault(then="drop"), Fault(then="reset"), None]
