@@ -25,7 +25,7 @@ from certificates import Certificates
 from conftest import PEERS, Echo, Program, wait_until
 from loops import on_each_loop
 from own_process import descriptors_at_rest, open_descriptors, threads
-from raw_server import TEXT, Peer, RawServer, close_frame, frame
+from raw_server import PING, TEXT, Peer, RawServer, close_frame, frame
 from series_server import SeriesServer
 from wsclient import (
     AsyncConnection,
@@ -361,6 +361,22 @@ async def test_a_peer_that_is_gone_while_the_loop_was_busy_is_noticed() -> None:
         with pytest.raises(ConnectionClosedError) as raised:
             await asyncio.wait_for(waiting, DEADLINE)
         assert isinstance(raised.value.__cause__, PingTimeoutError)
+
+
+@on_each_loop
+async def test_a_ping_that_is_due_later_needs_no_timer() -> None:
+    """Of more than a second the loop knows nothing: the keeper pings, and the loop is told what came of it."""
+
+    def serve(peer: Peer) -> None:
+        peer.upgrade()
+        assert peer.read_frame()[1] == PING
+        peer.sock.sendall(frame(TEXT, b"pinged"))
+        peer.wait_gone()
+
+    with RawServer(serve) as server:
+        connection = await aio.connect(server.url, ping_interval=1.5, ping_timeout=DEADLINE)
+        assert await connection.recv(DEADLINE) == "pinged"
+        connection.abort()
 
 
 @on_each_loop

@@ -144,7 +144,10 @@ void ws_conn_watch_forks(wsConn* conn);
 /* Write what the socket takes now. With the mutex held. True if anything went out. (conn.c) */
 bool ws_conn_write_out(wsConn* conn);
 
-/* ws_conn_give_back by who holds the token. (conn_step.c) */
+/* Nothing has come for a while: give back the memory that the next message can make anew. Any thread. (conn_step.c) */
+void ws_conn_give_back(wsConn* conn);
+
+/* The same by who holds the token. (conn_step.c) */
 void ws_conn_trim(wsConn* conn);
 
 /* Bytes that are not with the system yet; those inside the transport count as 1. With the mutex held. */

@@ -27,9 +27,6 @@ bool ws_conn_take(wsConn* conn);
 void ws_conn_release(wsConn* conn);
 bool ws_conn_is_mine(wsConn* conn);
 
-/* Nothing has come for a while: give back the memory that the next message can make anew. Any thread. */
-void ws_conn_give_back(wsConn* conn);
-
 /* -- for loops; with the token held, but for ws_conn_keep_socket and ws_conn_drop_socket -- */
 
 typedef struct ws_interest {

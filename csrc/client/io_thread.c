@@ -401,10 +401,11 @@ static int32_t enlist(ws_io_entry* entry) {
         link_entry(entry);
         if (entry->kept) {
             expect(entry);
+            wake_thread(entry->deadline);
         } else {
             line_up(entry);
+            wake_thread(0);
         }
-        wake_thread(entry->kept ? entry->deadline : 0);
     }
     unlock_io();
     return rc;

@@ -182,7 +182,7 @@ class WSClient:
         """
 
     def unclaim(self, rested: bool = False) -> None:
-        """Nobody receives any more; with ``rested``, as after ``rested``, too."""
+        """Nobody receives any more; with ``rested``, others have had their turn meanwhile."""
 
     def step(self, anew: bool = True) -> int:
         """Do what can be done: connect, read, write, keep deadlines. Say what that found.

@@ -59,7 +59,8 @@ static void set_pin(test_certificate* certificate, const X509* x509) {
 }
 
 void test_certificate_make(test_certificate* certificate, const char* names) {
-    strcpy(certificate->folder, "/tmp/wsclient-test-XXXXXX");
+    const char* given = getenv("TMPDIR");
+    snprintf(certificate->folder, sizeof certificate->folder, "%s/wsclient-test-XXXXXX", given ? given : P_tmpdir);
     assert_non_null(mkdtemp(certificate->folder));
     snprintf(certificate->file, sizeof certificate->file, "%s/cert.pem", certificate->folder);
     snprintf(certificate->key, sizeof certificate->key, "%s/key.pem", certificate->folder);

@@ -3,8 +3,8 @@
 #define WS_TESTS_CERTIFICATE_H
 
 typedef struct test_certificate {
-    char folder[64], file[96], key[96]; /* PEM */
-    char pin[70];                       /* its right pin */
+    char folder[256], file[288], key[288]; /* PEM */
+    char pin[70];                          /* its right pin */
 } test_certificate;
 
 /*

@@ -140,8 +140,9 @@ typedef struct gate {
 
 static void wait_at(void* arg) {
     gate* g = arg;
+    int64_t end = wsNow() + DEADLINE;
     g->reached = true;
-    while (!g->open) {
+    while (!g->open && wsNow() < end) {
         sched_yield();
     }
 }
@@ -151,7 +152,9 @@ static void hold_up_keeper(rig* other, gate* g) {
     ws_io_remove(other->conn);
     assert_int_equal(ws_io_keep(other->conn, wait_at, g), WS_OK);
     say_numbers(other, 0, 1);
+    int64_t end = wsNow() + DEADLINE;
     while (!g->reached) {
+        assert_true(wsNow() < end);
         sched_yield();
     }
 }
